@@ -1,0 +1,152 @@
+//! `check`: validates the file, and with `--online` what it says about
+//! Polytomic.
+
+mod online;
+
+use clap::Args;
+
+use super::file::{self, Read};
+use super::table::{Mood, Rows, count};
+use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, screen, socket, times};
+use crate::config::{self, Diagnostic};
+use crate::daemon;
+use crate::domain::window::Window;
+use serde::Serialize;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Warnings are errors
+    #[arg(long)]
+    strict: bool,
+    /// Ask Polytomic, too: about the keys, every sync, and the clock
+    #[arg(long)]
+    online: bool,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+/// How many occurrences of each window are shown.
+const NEXT: usize = 3;
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    config: String,
+    warnings: Vec<String>,
+    windows: Vec<WindowLine>,
+    syncs: usize,
+    organizations: usize,
+    tzdb: String,
+    ledger: String,
+    socket: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online: Option<online::Found>,
+}
+
+#[derive(Debug, Serialize)]
+struct WindowLine {
+    window: String,
+    timezone: String,
+    syncs: usize,
+    next: Vec<Opening>,
+}
+
+#[derive(Debug, Serialize)]
+struct Opening {
+    opens_local: String,
+    closes_local: String,
+    #[serde(skip)]
+    shown: String,
+}
+
+pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
+    let mut read = file::read_with_keys(global)?;
+    let warnings = warnings(&mut read);
+    if !warnings.is_empty() {
+        screen::note(config::render(&warnings, 0, screen::colors_stderr()).trim_end());
+    }
+    let online =
+        if arguments.online { Some(block_on(async { Ok(online::look(&read).await) })?) } else { None };
+    let answer = answer(global, &read, &warnings, online);
+    match arguments.format.format {
+        Format::Json => screen::say_json(&answer)?,
+        Format::Table => screen::say(&table(&answer))?,
+    }
+    Ok(match &answer.online {
+        Some(found) if !found.is_good() => Exit::Failed,
+        _ if arguments.strict && !warnings.is_empty() => {
+            screen::note("error: there are warnings, and `--strict` takes them for errors");
+            Exit::Config
+        }
+        _ => Exit::Success,
+    })
+}
+
+/// What is allowed but perhaps not meant.
+fn warnings(read: &mut Read) -> Vec<Diagnostic> {
+    std::mem::take(&mut read.config.warnings)
+}
+
+fn answer(global: &Global, read: &Read, warnings: &[Diagnostic], online: Option<online::Found>) -> Answer {
+    let calendar = &read.config.calendar;
+    Answer {
+        config: global.config.display().to_string(),
+        warnings: warnings.iter().map(|it| it.render(false)).collect(),
+        windows: calendar.windows().iter().map(|it| line(it, read)).collect(),
+        syncs: calendar.syncs().count(),
+        organizations: read.config.organizations.len(),
+        tzdb: read.tzdb.to_string(),
+        ledger: daemon::ledger_path(global.state.as_deref(), &global.config).display().to_string(),
+        socket: socket::path(global).display().to_string(),
+        online,
+    }
+}
+
+fn line(window: &Window, read: &Read) -> WindowLine {
+    let zone = window.times.zone();
+    let mut next = Vec::new();
+    let mut occurrence = window.covering(read.now).or_else(|| window.next_opening(read.now));
+    while let Some(it) = occurrence.filter(|_| next.len() < NEXT) {
+        let (opens, closes) = (times::show(it.opens, zone), times::show(it.closes, zone));
+        let (opens_local, closes_local) =
+            (times::rfc3339_local(it.opens, zone), times::rfc3339_local(it.closes, zone));
+        next.push(Opening { opens_local, closes_local, shown: format!("{opens} to {closes}") });
+        occurrence = window.next_opening(it.opens);
+    }
+    WindowLine {
+        window: window.name.to_string(),
+        timezone: zone.to_string(),
+        syncs: window.syncs.len(),
+        next,
+    }
+}
+
+fn table(answer: &Answer) -> String {
+    let verdict = match answer.warnings.len() {
+        0 => format!("{} is good", answer.config),
+        warnings => format!("{} is good, with {}", answer.config, count(warnings, "warning")),
+    };
+    let mut rows = Rows::under(&["WINDOW", "SYNCS", "NEXT OCCURRENCES", "ZONE"]);
+    for it in &answer.windows {
+        let mut next = it.next.iter().map(|it| it.shown.clone());
+        let first = next.next().unwrap_or_else(|| "none".to_owned());
+        rows.add(Mood::Plain, [it.window.clone(), it.syncs.to_string(), first, it.timezone.clone()]);
+        for another in next {
+            rows.add(Mood::Plain, [String::new(), String::new(), another, String::new()]);
+        }
+    }
+    let facts = format!(
+        "{} in {}, {}\ntime zone data  {}\nledger          {}\ncontrol socket  {}",
+        count(answer.windows.len(), "window"),
+        count(answer.organizations, "organization"),
+        count(answer.syncs, "sync"),
+        answer.tzdb,
+        answer.ledger,
+        answer.socket
+    );
+    let online = answer.online.as_ref().map(online::Found::table);
+    [Some(verdict), Some(rows.render()), Some(facts), online]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}

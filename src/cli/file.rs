@@ -1,0 +1,69 @@
+//! The configuration file and the ledger, for commands that only read them.
+
+use chrono::{DateTime, Utc};
+
+use super::failure::Failure;
+use super::{Global, screen};
+use crate::config::{self, Config, Context, Rejected};
+use crate::daemon;
+use crate::domain::window::Window;
+use crate::domain::zone::Zone;
+use crate::ledger::Store;
+use crate::tzdb::Tzdb;
+use crate::{clock, key};
+
+/// A file as it is now.
+pub(super) struct Read {
+    pub(super) config: Config,
+    pub(super) tzdb: Tzdb,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// Reads the file. Its warnings are for `check`, and who asks nobody needs no
+/// keys.
+pub(super) fn read(global: &Global) -> Result<Read, Failure> {
+    read_and(global, Ok)
+}
+
+/// Reads the file as the daemon does: without its keys it is wrong.
+pub(super) fn read_with_keys(global: &Global) -> Result<Read, Failure> {
+    read_and(global, Config::with_all_keys)
+}
+
+fn read_and(global: &Global, then: fn(Config) -> Result<Config, Rejected>) -> Result<Read, Failure> {
+    let now = clock::wall();
+    let tzdb = Tzdb::load(daemon::tzdir().as_deref())?;
+    let context = Context { now, tzdb: &tzdb, environment: &key::process_environment };
+    let config = config::load(&global.config, &context)
+        .and_then(then)
+        .map_err(|rejected| Failure::Config { rendered: rejected.render(screen::colors_stderr()) })?;
+    Ok(Read { config, tzdb, now })
+}
+
+/// The file's zone, for showing times: the daemon's answer does not depend on
+/// it, so a file that cannot be read only costs the reader some counting.
+pub(super) fn zone(global: &Global) -> Zone {
+    read(global).map_or_else(|_| Zone::utc(), |it| it.zone())
+}
+
+/// The ledger, beside a daemon that writes it or after one that died.
+pub(super) fn ledger(global: &Global) -> Result<Store, Failure> {
+    Ok(Store::read_only(&daemon::ledger_path(global.state.as_deref(), &global.config))?)
+}
+
+impl Read {
+    /// The zone in which times without one are meant.
+    pub(super) fn zone(&self) -> Zone {
+        let windows = self.config.calendar.windows();
+        self.config
+            .timezone
+            .clone()
+            .or_else(|| windows.first().map(|it| it.times.zone().clone()))
+            .unwrap_or_else(Zone::utc)
+    }
+
+    /// The zone in which an occurrence of this window is told.
+    pub(super) fn zone_of(&self, window: &str) -> Zone {
+        self.config.calendar.window(window).map_or_else(|| self.zone(), |it: &Window| it.times.zone().clone())
+    }
+}

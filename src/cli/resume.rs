@@ -1,0 +1,202 @@
+//! `resume`: ends pauses now, through the daemon or, to break glass, without
+//! one.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::socket::Socket;
+use super::table::{Mood, Rows};
+use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, file, logging, screen, times};
+use crate::clock;
+use crate::daemon::{self, Start};
+use crate::domain::event::EventKind;
+use crate::domain::hold::HoldState;
+use crate::domain::sync::{Name, SyncRef, find_sync};
+use crate::domain::zone::Zone;
+use crate::ledger::{Contents, HistoryQuery, SyncFilter};
+use crate::reconcile::{Resumed, Selection};
+use crate::web::api::{ResumeRequest, ResumedSync};
+
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["syncs", "window", "all"])]
+pub(super) struct Arguments {
+    /// Ids, `organization/id`s or names that only one sync has
+    #[arg(value_name = "SYNC")]
+    syncs: Vec<String>,
+    /// All that the open occurrence of this window covers
+    #[arg(long, value_name = "NAME")]
+    window: Option<String>,
+    /// All that are paused
+    #[arg(long)]
+    all: bool,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Break glass: from the ledger alone, without configuration or daemon
+    #[arg(long)]
+    offline: bool,
+    /// With `--offline`: how long to try
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5m",
+        value_parser = times::parse_duration,
+        requires = "offline"
+    )]
+    timeout: Duration,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
+    if arguments.offline { offline(global, arguments) } else { through_daemon(global, arguments) }
+}
+
+fn through_daemon(global: &Global, arguments: &Arguments) -> Outcome {
+    let socket = Socket::of(global)?;
+    let request = ResumeRequest {
+        syncs: arguments.syncs.clone(),
+        window: arguments.window.clone(),
+        all: arguments.all,
+        reason: arguments.reason.clone(),
+    };
+    let answer = block_on(socket.resume(&request))?;
+    match arguments.format.format {
+        Format::Json => screen::say_json(&answer)?,
+        Format::Table if answer.syncs.is_empty() => screen::say("nothing is paused")?,
+        Format::Table => screen::say(&table(&answer.syncs, &file::zone(global)))?,
+    }
+    Ok(Exit::Success)
+}
+
+fn table(syncs: &[ResumedSync], zone: &Zone) -> String {
+    let mut rows = Rows::under(&["SYNC", "WAS", "ENDED", "LEFT ALONE UNTIL"]);
+    for it in syncs {
+        let ended: Vec<String> = it.ended.iter().map(|it| it.window.to_string()).collect();
+        let next = it.next.as_ref().map_or_else(
+            || "no further window".to_owned(),
+            |next| format!("{} ({})", times::show(next.pauses, zone), next.window),
+        );
+        rows.add(
+            Mood::Plain,
+            [
+                it.name.as_ref().map_or_else(|| it.sync.clone(), |name| format!("{name} ({})", it.sync)),
+                it.was.map_or("-", HoldState::as_str).to_owned(),
+                if ended.is_empty() { "-".to_owned() } else { ended.join(", ") },
+                next,
+            ],
+        );
+    }
+    rows.render()
+}
+
+// ---- without a daemon ----
+
+/// What became of one sync.
+#[derive(Debug, Serialize)]
+struct Became {
+    sync: String,
+    name: Option<String>,
+    outcome: &'static str,
+    error: Option<String>,
+}
+
+fn offline(global: &Global, arguments: &Arguments) -> Outcome {
+    let _log = logging::start(logging::LogFormat::Auto, "warn")?;
+    let by = format!("operator (offline, uid {})", rustix::process::getuid().as_raw());
+    let start = Start { config: global.config.clone(), state: global.state.clone(), serve: false };
+    let ledger = daemon::ledger_path(global.state.as_deref(), &global.config);
+    // An empty ledger made by accident would only confuse: there must be one.
+    drop(file::ledger(global)?);
+    screen::note(&format!("resuming from the ledger {} alone", ledger.display()));
+
+    let began = clock::wall();
+    let (resumed, done) = block_on(async {
+        let mut daemon = start.open_offline()?;
+        // Read only now: before, a daemon may have been at work.
+        let contents = file::ledger(global)?.contents()?;
+        let selection = selection(arguments, &contents)?;
+        let resumed = daemon.resume_offline(&selection, &by, arguments.reason.as_deref());
+        let done = daemon.run_once(arguments.timeout).await;
+        Ok((resumed, done))
+    })?;
+
+    let became = resumed.iter().map(|it| became(global, it, began)).collect::<Result<Vec<_>, _>>()?;
+    match arguments.format.format {
+        Format::Json => screen::say_json(&became)?,
+        Format::Table if became.is_empty() => screen::say("nothing is paused")?,
+        Format::Table => screen::say(&outcomes(&became))?,
+    }
+    if became.iter().any(|it| it.error.is_some()) {
+        return Ok(Exit::Failed);
+    }
+    done?;
+    Ok(Exit::Success)
+}
+
+fn selection(arguments: &Arguments, contents: &Contents) -> Result<Selection, Failure> {
+    if arguments.all {
+        return Ok(Selection::All);
+    }
+    if let Some(name) = &arguments.window {
+        let name = Name::from(name.as_str());
+        let serves = |it: &crate::domain::hold::Hold| it.holders.iter().any(|it| it.window == name);
+        return if contents.holds.iter().any(serves) {
+            Ok(Selection::Window(name))
+        } else {
+            Err(Failure::NotFound(format!("no row of the ledger serves a window `{name}`")))
+        };
+    }
+    let find = |text: &String| {
+        find_sync(text, contents.holds.iter().map(|it| (&it.sync, it.name.as_deref())))
+            .map_err(|error| Failure::NotFound(error.to_string()))
+    };
+    Ok(Selection::Syncs(arguments.syncs.iter().map(find).collect::<Result<Vec<SyncRef>, _>>()?))
+}
+
+/// What the ledger says of a sync afterwards: its row if a resume is still
+/// owed, else the last thing that the journal tells.
+fn became(global: &Global, resumed: &Resumed, began: DateTime<Utc>) -> Result<Became, Failure> {
+    let store = file::ledger(global)?;
+    let row = store.contents()?.holds.into_iter().find(|it| it.sync == resumed.sync);
+    let query = HistoryQuery {
+        sync: Some(SyncFilter::Exactly(resumed.sync.clone())),
+        events: vec![EventKind::Resumed, EventKind::Released, EventKind::ResumeFailed, EventKind::Forgotten],
+        since: Some(began),
+        limit: Some(1),
+        newest_first: true,
+        ..HistoryQuery::default()
+    };
+    let last = store.history(&query)?.pop().map(|it| it.event);
+    let owed = row.filter(|it| it.state.owes_resume());
+    let (outcome, error) = match (owed, last) {
+        (Some(row), last) => {
+            let met = row.last_error.or_else(|| last.and_then(|it| it.error));
+            ("not resumed", Some(met.unwrap_or_else(|| "there was no time".to_owned())))
+        }
+        (None, Some(last)) if last.kind == EventKind::Resumed => ("resumed", None),
+        (None, _) if resumed.was.is_some_and(HoldState::owes_resume) => ("was already on", None),
+        (None, _) => ("was not paused by us", None),
+    };
+    Ok(Became { sync: resumed.sync.to_string(), name: resumed.name.clone(), outcome, error })
+}
+
+fn outcomes(became: &[Became]) -> String {
+    let mut rows = Rows::under(&["SYNC", "OUTCOME", "WHY"]);
+    for it in became {
+        let mood = if it.error.is_some() { Mood::Trouble } else { Mood::Plain };
+        rows.add(
+            mood,
+            [
+                it.name.as_ref().map_or_else(|| it.sync.clone(), |name| format!("{name} ({})", it.sync)),
+                it.outcome.to_owned(),
+                it.error.clone().unwrap_or_else(|| "-".to_owned()),
+            ],
+        );
+    }
+    rows.render()
+}

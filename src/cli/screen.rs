@@ -1,0 +1,81 @@
+//! What is written to stdout and stderr: colours, widths, and who is looking.
+
+use std::io::{self, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use serde::Serialize;
+
+use super::Color;
+use super::failure::Failure;
+
+/// A timeline is never drawn wider than this: the eye loses the row.
+const WIDEST: usize = 160;
+
+/// Takes the choice of the command line for the whole process.
+pub(super) fn choose_color(color: Color) {
+    match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    }
+    .write_global();
+}
+
+/// Whether what goes to stderr may be coloured.
+pub(super) fn colors_stderr() -> bool {
+    AutoStream::choice(&io::stderr()) != ColorChoice::Never
+}
+
+/// Whether a person reads stdout right now.
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether a person reads stderr right now.
+pub(super) fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// How many columns there are.
+pub(super) fn width() -> usize {
+    rustix::termios::tcgetwinsize(io::stdout())
+        .ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0)
+        .unwrap_or(100)
+        .min(WIDEST)
+}
+
+/// Writes a part of the answer, and a new line.
+pub(super) fn say(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Failure::Output)
+}
+
+/// Writes the answer as indented JSON.
+pub(super) fn say_json(answer: &impl Serialize) -> Result<(), Failure> {
+    say(&json(serde_json::to_string_pretty(answer))?)
+}
+
+/// Writes a part of the answer as JSON on a line of its own.
+pub(super) fn say_json_line(answer: &impl Serialize) -> Result<(), Failure> {
+    say(&json(serde_json::to_string(answer))?)
+}
+
+/// Writes to stderr what is no part of the answer.
+pub(super) fn note(text: &str) {
+    // Nobody is left to be told that nobody listens.
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Writes over the last such line, for a person who waits.
+pub(super) fn progress(text: &str) {
+    if stderr_is_terminal() {
+        let mut stderr = io::stderr().lock();
+        let _ = write!(stderr, "\r\x1b[2K{text}").and_then(|()| stderr.flush());
+    }
+}
+
+fn json(written: serde_json::Result<String>) -> Result<String, Failure> {
+    written.map_err(|error| Failure::Output(error.into()))
+}

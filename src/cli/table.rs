@@ -1,0 +1,82 @@
+//! Tables for people: aligned, without lines, each row on one line.
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+
+/// What a row is about. The words say it, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// Nothing to see.
+    Plain,
+    /// Something goes on.
+    Busy,
+    /// Something is wrong.
+    Trouble,
+}
+
+impl Mood {
+    fn style(self) -> Style {
+        match self {
+            Self::Plain => Style::new(),
+            Self::Busy => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
+            Self::Trouble => Style::new().fg_color(Some(AnsiColor::Red.into())),
+        }
+    }
+}
+
+/// Rows under a header.
+pub(super) struct Rows {
+    table: Table,
+    moods: Vec<Mood>,
+}
+
+impl Rows {
+    pub(super) fn under(header: &[&str]) -> Self {
+        let mut table = Table::new();
+        table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(header.iter().copied());
+        Self { table, moods: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, mood: Mood, cells: impl IntoIterator<Item = String>) {
+        // A row is one line, whatever a sync may be called.
+        self.table.add_row(cells.into_iter().map(|it| it.replace(['\n', '\r'], " ")));
+        self.moods.push(mood);
+    }
+
+    /// The table, without a new line at its end.
+    pub(super) fn render(&mut self) -> String {
+        let last = self.table.column_count().saturating_sub(1);
+        for (index, column) in self.table.column_iter_mut().enumerate() {
+            column.set_padding((0, if index == last { 0 } else { 2 }));
+        }
+        let header = Style::new().bold();
+        let styles = std::iter::once(header).chain(self.moods.iter().map(|it| it.style()));
+        let lines = self
+            .table
+            .lines()
+            .zip(styles)
+            .map(|(line, style)| format!("{style}{}{style:#}", line.trim_end()));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// `1 sync`, `2 syncs`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_rows_stay_on_their_line() {
+        let mut rows = Rows::under(&["NAME", "STATE"]);
+        rows.add(Mood::Plain, ["Leads".to_owned(), "held".to_owned()]);
+        rows.add(Mood::Plain, ["A\nB Contacts".to_owned(), "gone".to_owned()]);
+        let plain = anstream::adapter::strip_str(&rows.render()).to_string();
+        assert_eq!(plain, "NAME          STATE\nLeads         held\nA B Contacts  gone");
+    }
+}

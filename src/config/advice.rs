@@ -1,0 +1,72 @@
+//! What the file allows and its author may not have meant.
+
+use super::Context;
+use super::organization::Organizations;
+use super::source::Source;
+use super::window::{Placed, Zones};
+use crate::domain::advice::advice;
+
+/// A year of each window is looked at; with very many windows, of the first
+/// ones, so that a start of the daemon does not wait for advice.
+const MOST_ADVISED: usize = 2000;
+
+/// A pause of all syncs that takes longer than this is told.
+const LONG_SECONDS: u64 = 30;
+
+/// A pause is a look and a call.
+const REQUESTS_PER_PAUSE: u64 = 2;
+
+/// Notes every warning about the file as a whole and about its windows.
+pub(super) fn warn(
+    windows: &[Placed],
+    organizations: &Organizations<'_>,
+    zones: &Zones<'_>,
+    source: &Source<'_>,
+    cx: &Context<'_>,
+) {
+    if windows.is_empty() {
+        source.warn(0..0, "the file has no window: nothing will ever be paused", "add a `[[window]]`");
+    }
+    if cx.tzdb.is_older_than_a_year(cx.now) {
+        source.warn(
+            zones.at(),
+            format!("the time zone data, {}, is older than a year", cx.tzdb.version()),
+            "update the package `tzdata`, or `TZDIR`: rules of daylight saving time may have changed",
+        );
+    }
+    for placed in windows {
+        slow(placed, organizations, source);
+    }
+    for Placed { window, at } in windows.iter().take(MOST_ADVISED) {
+        for advice in advice(window, cx.now) {
+            source.warn(at.clone(), format!("window `{}`: {advice}", window.name), "");
+        }
+    }
+    if let Some(first) = windows.get(MOST_ADVISED) {
+        let rest = windows.len() - MOST_ADVISED;
+        source.warn(
+            first.at.clone(),
+            format!("the times of {rest} windows from here on were not looked at for surprises"),
+            "",
+        );
+    }
+}
+
+/// More syncs than the rate can pause in reasonable time.
+fn slow(Placed { window, at }: &Placed, organizations: &Organizations<'_>, source: &Source<'_>) {
+    let Some(sync) = window.syncs.first() else { return };
+    let limits = organizations.limits_of(&sync.organization);
+    let Some(rate) = limits.and_then(|limits| limits.max_requests_per_second) else { return };
+    let count = window.syncs.len();
+    let seconds = (count as u64 * REQUESTS_PER_PAUSE).div_ceil(u64::from(rate));
+    if seconds > LONG_SECONDS && window.lead.num_seconds().unsigned_abs() < seconds {
+        source.warn(
+            at.clone(),
+            format!(
+                "window `{}`: {count} syncs need about {seconds} s at {rate} requests a second",
+                window.name
+            ),
+            format!("consider `lead = \"{}m\"`, so that all are paused when it opens", seconds.div_ceil(60)),
+        );
+    }
+}

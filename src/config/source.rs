@@ -1,0 +1,277 @@
+//! The text of a file and the places in it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::diagnostic::{Diagnostic, Severity};
+
+/// How many diagnostics are kept. Nobody reads more, and noise has millions.
+const MOST_KEPT: usize = 1000;
+
+/// How many characters of a line are shown.
+const MOST_COLUMNS: usize = 120;
+
+/// How many bytes of a line, on either side, are looked through for secrets.
+const MOST_SEEN: usize = 8192;
+
+/// Keys whose value is a secret. What follows them is never shown.
+pub(super) const SECRETS: [&str; 9] =
+    ["api_key", "apikey", "api-key", "key", "token", "secret", "password", "bearer", "authorization"];
+
+/// A file, and what was found in it so far.
+pub(super) struct Source<'t> {
+    name: Arc<str>,
+    text: &'t str,
+    // The byte at which each line starts.
+    lines: Vec<usize>,
+    found: RefCell<Vec<Diagnostic>>,
+    omitted: Cell<usize>,
+}
+
+/// A line as it is shown: cut to a width, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Excerpt {
+    pub(super) line: String,
+    pub(super) marked: Range<usize>,
+}
+
+impl<'t> Source<'t> {
+    pub(super) fn new(name: &str, text: &'t str) -> Self {
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name: name.into(), text, lines, found: RefCell::default(), omitted: Cell::default() }
+    }
+
+    /// The text between two places.
+    pub(super) fn at(&self, span: Range<usize>) -> &'t str {
+        self.text.get(span).unwrap_or_default()
+    }
+
+    /// The line that holds a place, counted from 0.
+    pub(super) fn line_of(&self, at: usize) -> usize {
+        self.lines.partition_point(|start| *start <= at) - 1
+    }
+
+    pub(super) fn error(&self, span: Range<usize>, message: impl AsRef<str>, mend: impl AsRef<str>) {
+        self.add(Severity::Error, span, message.as_ref(), mend.as_ref());
+    }
+
+    pub(super) fn warn(&self, span: Range<usize>, message: impl AsRef<str>, mend: impl AsRef<str>) {
+        self.add(Severity::Warning, span, message.as_ref(), mend.as_ref());
+    }
+
+    fn add(&self, severity: Severity, span: Range<usize>, message: &str, mend: &str) {
+        // Half of the room is for errors alone, so that no error is lost to
+        // warnings and the file then thought to be good.
+        let room = match severity {
+            Severity::Error => MOST_KEPT,
+            Severity::Warning => MOST_KEPT / 2,
+        };
+        if self.found.borrow().len() >= room {
+            self.omitted.set(self.omitted.get() + 1);
+            return;
+        }
+        let diagnostic = self.diagnostic(severity, span, message, mend);
+        self.found.borrow_mut().push(diagnostic);
+    }
+
+    /// A diagnostic at a place; an empty mend is none.
+    pub(super) fn diagnostic(
+        &self,
+        severity: Severity,
+        span: Range<usize>,
+        message: &str,
+        mend: &str,
+    ) -> Diagnostic {
+        let start = floor(self.text, span.start);
+        let span = start..floor(self.text, span.end).max(start);
+        let line = self.line_of(start);
+        let line_start = self.lines[line];
+        Diagnostic {
+            severity,
+            file: self.name.clone(),
+            line: line + 1,
+            column: self.text[line_start..start].chars().count() + 1,
+            excerpt: Some(self.excerpt(line, &span)),
+            span,
+            message: shown(message),
+            mend: Some(shown(mend)).filter(|mend| !mend.is_empty()),
+            about_key: false,
+            is_about_absence: false,
+        }
+    }
+
+    /// The line with what is marked in it; where it is too long, what stands
+    /// around the mark.
+    fn excerpt(&self, line: usize, span: &Range<usize>) -> Excerpt {
+        let end = self.lines.get(line + 1).map_or(self.text.len(), |next| next - 1);
+        // Of a line of a megabyte only the surroundings are looked at.
+        let start = floor(self.text, self.lines[line].max(span.start.saturating_sub(MOST_SEEN)));
+        let end = floor(self.text, end.min(span.start + MOST_SEEN));
+        let whole = self.text[start..end].trim_end_matches('\r');
+        let visible = &whole[..secret_in(whole).unwrap_or(whole.len())];
+        let hidden = visible.len() < whole.len();
+        let mark = (span.start - start).min(visible.len());
+        let mark_end = (span.end - start).clamp(mark, visible.len());
+
+        let from = if visible.chars().nth(MOST_COLUMNS).is_some() { step_back(visible, mark) } else { 0 };
+        let until = step_on(visible, from);
+        let mut text = String::new();
+        let mut marked = mark - from..mark_end.min(until) - from;
+        if from > 0 {
+            text.push('…');
+            marked = marked.start + '…'.len_utf8()..marked.end + '…'.len_utf8();
+        }
+        text.extend(
+            visible[from..until].chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }),
+        );
+        if hidden || until < visible.len() {
+            text.push('…');
+        }
+        // Replaced characters may have grown; the mark must stay inside.
+        let limit = text.len();
+        let marked = floor(&text, marked.start.min(limit))..floor(&text, marked.end.min(limit));
+        Excerpt { line: text, marked }
+    }
+
+    /// Whether an error was found so far.
+    pub(super) fn has_errors(&self) -> bool {
+        self.found.borrow().iter().any(|it| it.severity == Severity::Error)
+    }
+
+    /// Drops what the given test refuses of all that was found from the n-th on.
+    pub(super) fn retain_from(&self, first: usize, keep: impl Fn(&Diagnostic) -> bool) {
+        let mut found = self.found.borrow_mut();
+        let first = first.min(found.len());
+        let rest = found.split_off(first);
+        found.extend(rest.into_iter().filter(keep));
+    }
+
+    /// How much was kept so far.
+    pub(super) fn count(&self) -> usize {
+        self.found.borrow().len()
+    }
+
+    /// The lines of the first n diagnostics, counted from 1.
+    pub(super) fn lines_of_first(&self, n: usize) -> BTreeSet<usize> {
+        self.found.borrow().iter().take(n).map(|it| it.line).collect()
+    }
+
+    /// The text of the line that holds a place.
+    pub(super) fn line_at(&self, at: usize) -> &'t str {
+        let line = self.line_of(at);
+        let end = self.lines.get(line + 1).copied().unwrap_or(self.text.len());
+        &self.text[self.lines[line]..end]
+    }
+
+    /// Notes that something is not there. Where the file cannot be read whole,
+    /// nobody knows.
+    pub(super) fn absent(&self, span: Range<usize>, message: impl AsRef<str>, mend: impl AsRef<str>) {
+        let count = self.count();
+        self.error(span, message, mend);
+        if let Some(it) = self.found.borrow_mut().get_mut(count) {
+            it.is_about_absence = true;
+        }
+    }
+
+    /// All that was found, in the order of the file, and how much was not kept.
+    pub(super) fn into_found(self) -> (Vec<Diagnostic>, usize) {
+        let mut found = self.found.into_inner();
+        found.sort_by_key(|it| (it.span.start, it.severity));
+        (found, self.omitted.get())
+    }
+}
+
+/// A text from the file as it is quoted in a message: short and printable.
+pub(super) fn quote(text: &str) -> String {
+    let cut: String = text.chars().take(60).collect();
+    let dots = if cut.len() < text.len() { "…" } else { "" };
+    format!("`{}{dots}`", shown(&cut))
+}
+
+/// Without characters that a terminal would obey.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Where a line begins to hold something that must not be shown: the value of
+/// a secret key, or the name and password of a URL.
+fn secret_in(line: &str) -> Option<usize> {
+    let lower = line.to_ascii_lowercase();
+    let keys = SECRETS.iter().flat_map(|key| {
+        lower.match_indices(key).filter_map(|(at, key)| {
+            let after = at + key.len();
+            let starts = !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+            let value = lower[after..].trim_start_matches(['"', '\'', ' ', '\t']);
+            let is_key = starts && value.starts_with(['=', ':']);
+            is_key.then(|| lower.len() - value.len() + 1)
+        })
+    });
+    let urls = lower.match_indices("://").filter_map(|(at, slashes)| {
+        let start = at + slashes.len();
+        let authority = lower[start..].split(['/', '"', '\'', '?', '#']).next()?;
+        authority.contains('@').then_some(start)
+    });
+    keys.chain(urls).min()
+}
+
+/// The last place at or before this one at which a character starts.
+fn floor(text: &str, at: usize) -> usize {
+    text.floor_char_boundary(at)
+}
+
+/// A third of the width before a place, so that what leads to it is seen.
+fn step_back(text: &str, from: usize) -> usize {
+    text[..from].char_indices().rev().take(MOST_COLUMNS / 3).last().map_or(from, |(at, _)| at)
+}
+
+/// The width of a line after a place.
+fn step_on(text: &str, from: usize) -> usize {
+    text[from..].char_indices().nth(MOST_COLUMNS).map_or(text.len(), |(at, _)| from + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_told_in_lines_and_characters() {
+        let source = Source::new("f", "a\näö = 1\n");
+        let check = |at: usize, line: usize, column: usize| {
+            let found = source.diagnostic(Severity::Error, at..at, "", "");
+            assert_eq!((found.line, found.column), (line, column), "{at}");
+        };
+        check(0, 1, 1);
+        check(2, 2, 1);
+        check(4, 2, 2);
+        check(6, 2, 3);
+        check(99, 3, 1);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_place() {
+        let text = format!("{}X{}", "é".repeat(500), "b".repeat(500));
+        let source = Source::new("f", &text);
+        let excerpt = source.diagnostic(Severity::Error, 1000..1001, "", "").excerpt.unwrap();
+        assert_eq!(&excerpt.line[excerpt.marked.clone()], "X");
+        assert!(excerpt.line.chars().count() <= 122, "{}", excerpt.line);
+        assert!(excerpt.line.starts_with("…é") && excerpt.line.ends_with("b…"));
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let check = |line: &str, shown: &str| {
+            let source = Source::new("f", line);
+            let end = line.len();
+            let excerpt = source.diagnostic(Severity::Error, end..end, "", "").excerpt.unwrap();
+            assert_eq!(excerpt.line, shown);
+        };
+        check("api_key = \"hush\"", "api_key =…");
+        check("polytomic = { token=\"hush\" }", "polytomic = { token=…");
+        check("\"API_KEY\" = hush", "\"API_KEY\" =…");
+        check("url = \"https://me:hush@host/\"", "url = \"https://…");
+        check("api_key_file = \"/etc/key\"", "api_key_file = \"/etc/key\"");
+        check("url = \"https://host/a@b\"", "url = \"https://host/a@b\"");
+    }
+}

@@ -1,0 +1,368 @@
+//! The long-running process: wake, reload, pass, sleep, shut down.
+//!
+//! One loop on one thread decides; requests and writes run beside it and come
+//! back as messages. A wake carries no data: whatever it was, the next pass
+//! asks what is so now.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
+use tracing::{debug, error, info};
+
+use crate::clock::{Clock, WallTimer};
+use crate::config::{self, Config};
+use crate::domain::event::{Event, EventKind};
+use crate::domain::moment::{Moment, Uptime};
+use crate::ledger::{Change, Ledger, Lock};
+use crate::polytomic::Limits;
+use crate::reconcile::{Action, InForce, Reconciler};
+use crate::systemd;
+use crate::web;
+use crate::web::api::Ask;
+
+mod answer;
+mod executor;
+mod offline;
+mod reload;
+mod start;
+mod telling;
+mod wake;
+
+pub use answer::query;
+pub use start::{Start, StartError, ledger_path, named_socket, socket_path, tzdir};
+
+use executor::{Executor, Heard};
+use wake::{Signals, Wake};
+
+/// A daemon that stops waits so long for answers to requests under way.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// Answered requests wait here for the next pass; there are never more of them
+/// than requests under way.
+const HEARD: usize = 4096;
+
+/// Why the daemon ended other than as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The ledger cannot be trusted any more; a new process reads it afresh.
+    #[error("the ledger cannot be trusted any more")]
+    Ledger(#[source] crate::ledger::LedgerError),
+    /// The system refused something that the loop cannot do without.
+    #[error("could not {what}")]
+    System {
+        /// What was refused.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `run --once` came to its end with something undone.
+    #[error("not everything that was due could be done within {within:?}")]
+    Undone {
+        /// The time it was given.
+        within: Duration,
+    },
+}
+
+/// A started daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    clock: Clock,
+    config_path: PathBuf,
+    // None: release-only, because the configuration is wrong or missing.
+    config: Option<Arc<Config>>,
+    // Why the file as it is now is not in force.
+    config_error: Option<String>,
+    // None: there is none, so no configuration is in force either.
+    tzdb: Option<String>,
+    started_at: DateTime<Utc>,
+    ledger: Ledger,
+    // Where the command line talks to us.
+    socket: Option<web::Bound>,
+    _lock: Lock,
+    reconciler: Reconciler,
+    executor: Executor,
+    heard: mpsc::Receiver<Heard>,
+    asks: mpsc::Receiver<Ask>,
+    // Boundaries for which connections were opened ahead of time.
+    warmed: Option<DateTime<Utc>>,
+    last_prune: Option<Moment>,
+    // When it was last told that the ledger takes no writes.
+    ledger_failed: Option<Uptime>,
+    last_status: String,
+    status_told: Option<Uptime>,
+    // When the file was last read, for a daemon without a configuration.
+    last_read: Uptime,
+}
+
+impl Daemon {
+    /// Keeps windows until it is told to stop.
+    pub async fn run(mut self) -> Result<(), RunError> {
+        let system = |what| move |source| RunError::System { what, source };
+        let mut signals = Signals::listen().map_err(system("listen to signals"))?;
+        let timer = WallTimer::new().map_err(system("watch the clock"))?;
+        systemd::ready(&self.headline());
+        loop {
+            let wake = self.pass();
+            self.tell_status();
+            systemd::watchdog();
+            timer.set(wake.wall).map_err(system("set a timer"))?;
+            tokio::select! {
+                biased;
+                signal = signals.next() => match signal {
+                    Wake::Shutdown => break,
+                    // What came of it is in the log, the journal and the status.
+                    Wake::Reload => drop(self.reload()),
+                },
+                Some(ask) = self.asks.recv() => self.answer(ask),
+                Some(heard) = self.heard.recv() => self.hear(heard)?,
+                () = timer.wait() => {}
+                () = tokio::time::sleep(wake.sleep) => {}
+            }
+        }
+        self.shut_down().await
+    }
+
+    /// Passes until nothing is due, for a timer or a job that runs again and
+    /// again. Rows that only wait to settle count as done.
+    pub async fn run_once(mut self, within: Duration) -> Result<(), RunError> {
+        let deadline = self.clock.uptime() + within;
+        loop {
+            let wake = self.pass();
+            let is_done = self.reconciler.is_at_rest(self.clock.now());
+            let left = deadline.saturating_sub(self.clock.uptime());
+            if is_done || left.is_zero() {
+                self.shut_down().await?;
+                return if is_done { Ok(()) } else { Err(RunError::Undone { within }) };
+            }
+            tokio::select! {
+                Some(heard) = self.heard.recv() => self.hear(heard)?,
+                () = tokio::time::sleep(wake.sleep.min(left)) => {}
+            }
+        }
+    }
+
+    /// One pass: decide, and set going what was decided.
+    fn pass(&mut self) -> Sleep {
+        // Answers that came meanwhile belong to this pass.
+        let now = self.clock.now();
+        self.read_again(now);
+        let actions = self.reconciler.pass(now);
+        self.carry_out(actions);
+        self.prune(now);
+        self.warm(now);
+        self.sleep_until_next(now)
+    }
+
+    fn carry_out(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            if let Action::Write { change } = &action {
+                change.events().for_each(|(_, event)| telling::log(event));
+            }
+            self.executor.carry_out(action);
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) -> Result<(), RunError> {
+        let mut next = Some(heard);
+        while let Some(heard) = next {
+            let now = self.clock.now();
+            match heard {
+                Heard::Reply(reply) => self.reconciler.hear(*reply, now),
+                Heard::NotWritten { change, error } if error.is_fatal() => {
+                    drop(change);
+                    return Err(RunError::Ledger(error));
+                }
+                Heard::NotWritten { change, error } => {
+                    let is_news = self.ledger_failed.is_none_or(|at| at + TOLD_AGAIN <= now.uptime);
+                    if is_news {
+                        self.ledger_failed = Some(now.uptime);
+                        error!(
+                            error = %error,
+                            "Could not write the ledger: nothing new is paused, what is held is resumed when due, \
+                             and what was not written is kept and tried again"
+                        );
+                    }
+                    self.reconciler.write_failed(*change, now);
+                }
+            }
+            next = self.heard.try_recv().ok();
+        }
+        Ok(())
+    }
+
+    /// How long to sleep, at most, and until when by the wall clock.
+    fn sleep_until_next(&self, now: Moment) -> Sleep {
+        let wake = self.reconciler.next_wake(now);
+        let until_timer = wake.uptime.map(|at| at.saturating_sub(now.uptime));
+        let max_sleep = self.config.as_ref().map_or(Duration::from_mins(1), |it| it.reconcile.max_sleep);
+        let held = self.reconciler.owes_resumes().then_some(max_sleep);
+        let wall = [wake.wall, self.warm_at(wake.wall, now)].into_iter().flatten().min();
+        let until_wall = wall.map(|at| (at - now.wall).to_std().unwrap_or_default());
+        let idle = Duration::from_hours(1);
+        let reading = self.config.is_none().then_some(READ_AGAIN);
+        // What was just told may be out of date already.
+        let telling = self.status_told.filter(|at| now.uptime < *at + STATUS_PACE).map(|_| STATUS_PACE);
+        let sleep =
+            [until_timer, held, until_wall, systemd::watchdog_interval(), reading, telling, Some(idle)];
+        Sleep { sleep: sleep.into_iter().flatten().min().unwrap_or(idle), wall }
+    }
+
+    /// Without a configuration in force, sees now and then whether somebody has
+    /// mended the file.
+    fn read_again(&mut self, now: Moment) {
+        if self.config.is_none() && self.config_error.is_some() && self.last_read + READ_AGAIN <= now.uptime {
+            self.last_read = now.uptime;
+            drop(self.reload());
+        }
+    }
+
+    /// Drops old journal entries, once an hour.
+    fn prune(&mut self, now: Moment) {
+        let due = self.last_prune.is_none_or(|last| last.uptime + Duration::from_hours(1) <= now.uptime);
+        let Some(config) = self.config.as_ref().filter(|_| due) else { return };
+        self.last_prune = Some(now);
+        let history = chrono::TimeDelta::from_std(config.state.history).unwrap_or(chrono::TimeDelta::MAX);
+        if let Some(before) = now.wall.checked_sub_signed(history) {
+            self.executor.prune(before);
+        }
+    }
+
+    /// When to open connections for the coming boundary.
+    fn warm_at(&self, boundary: Option<DateTime<Utc>>, now: Moment) -> Option<DateTime<Utc>> {
+        let at = boundary? - WARM_BEFORE;
+        (now.wall < at && self.warmed != boundary).then_some(at)
+    }
+
+    /// Opens connections shortly before a boundary, so that the first requests
+    /// of the night need no handshake.
+    fn warm(&mut self, now: Moment) {
+        let Some(boundary) = self.reconciler.next_wake(now).wall else { return };
+        if boundary - WARM_BEFORE <= now.wall && now.wall < boundary && self.warmed != Some(boundary) {
+            self.warmed = Some(boundary);
+            for (organization, _) in self.reconciler.organizations() {
+                self.executor.warm(organization);
+            }
+        }
+    }
+
+    fn headline(&self) -> String {
+        let report = self.reconciler.report(self.clock.now());
+        let next =
+            report.next_change.map(|at| format!("; next change {}", at.format("%a %Y-%m-%d %H:%M:%SZ")));
+        let trouble = match (&self.config, &self.config_error) {
+            (_, None) => "",
+            (Some(_), Some(_)) => "; the configuration file is wrong, the one before it is in force",
+            (None, Some(_)) => "; NO CONFIGURATION IN FORCE: what is held is resumed, nothing is paused",
+        };
+        format!("{}{}{trouble}", report.headline(), next.unwrap_or_default())
+    }
+
+    /// Keeps `systemctl status` true, but not with every answer of thousands.
+    fn tell_status(&mut self) {
+        let now = self.clock.uptime();
+        if self.status_told.is_some_and(|at| now < at + STATUS_PACE) {
+            return;
+        }
+        let headline = self.headline();
+        if headline != self.last_status {
+            systemd::status(&headline);
+            self.last_status = headline;
+            self.status_told = Some(now);
+        }
+    }
+
+    async fn shut_down(mut self) -> Result<(), RunError> {
+        systemd::stopping();
+        self.reconciler.stop();
+        let waiting = self.reconciler.in_flight();
+        if waiting > 0 {
+            info!(requests = waiting, "Stopping: waiting for answers to requests under way");
+        }
+        let deadline = tokio::time::sleep(LAST_ANSWERS);
+        tokio::pin!(deadline);
+        while self.reconciler.in_flight() > 0 {
+            tokio::select! {
+                Some(heard) = self.heard.recv() => self.hear(heard)?,
+                () = &mut deadline => break,
+            }
+            let _ = self.pass();
+        }
+        let _ = self.pass();
+        self.journal(Event::new(EventKind::DaemonStopped));
+        let Self { ledger, executor, socket, .. } = self;
+        drop(executor);
+        if let Err(error) = ledger.flush().await {
+            error!(error = &error as &dyn std::error::Error, "Could not write the ledger before the end");
+        }
+        // Somebody may still be reading the journal through a handle of theirs.
+        let _ = tokio::time::timeout(LAST_ANSWERS, ledger.closed()).await;
+        drop(socket);
+        debug!("Stopped");
+        Ok(())
+    }
+
+    /// What the configuration brings into force.
+    fn bring_into_force(&mut self, config: Config) {
+        let in_force = in_force(&config);
+        self.executor.renew(in_force.organizations.values().cloned().collect());
+        self.reconciler.bring_into_force(in_force);
+        self.config_error = None;
+        self.config = Some(Arc::new(config));
+    }
+
+    fn zone_data(&self) -> &str {
+        self.tzdb.as_deref().unwrap_or("none")
+    }
+
+    fn journal(&mut self, event: Event) {
+        let change = Change::new().record(self.clock.now().wall, event);
+        self.carry_out(vec![Action::Write { change }]);
+    }
+}
+
+/// What `systemctl status` shows is told anew no more often than this.
+const STATUS_PACE: Duration = Duration::from_secs(1);
+
+/// How often a daemon without a configuration reads the file again.
+const READ_AGAIN: Duration = Duration::from_mins(1);
+
+/// As long as the ledger takes no writes, this is told so often.
+const TOLD_AGAIN: Duration = Duration::from_mins(5);
+
+/// Connections are opened this long before a boundary.
+const WARM_BEFORE: chrono::TimeDelta = chrono::TimeDelta::seconds(5);
+
+/// How long to sleep: by uptime, and to which wall-clock time.
+struct Sleep {
+    sleep: Duration,
+    wall: Option<DateTime<Utc>>,
+}
+
+/// The part of a configuration that the reconciler acts on.
+fn in_force(config: &Config) -> InForce {
+    InForce {
+        calendar: Arc::new(config.calendar.clone()),
+        organizations: config
+            .organizations
+            .iter()
+            .map(|(name, it)| (name.clone(), (Arc::clone(&it.organization), limits(&it.limits))))
+            .collect(),
+        rules: config.rules(),
+    }
+}
+
+/// How hard an organization may be asked, in the client's words.
+pub fn limits(written: &config::Limits) -> Limits {
+    Limits {
+        request_timeout: written.request_timeout,
+        connect_timeout: written.connect_timeout,
+        max_concurrent_requests: usize::try_from(written.max_concurrent_requests).unwrap_or(usize::MAX),
+        max_requests_per_second: written.max_requests_per_second.map(f64::from),
+    }
+}

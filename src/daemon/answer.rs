@@ -1,0 +1,181 @@
+//! Answers what the command line asks over the control socket.
+
+use crate::domain::event::EventKind;
+use crate::domain::sync::{Name, find_sync};
+use crate::ledger::{Entry, HistoryQuery, Ledger, SyncFilter};
+use crate::reconcile::{Resumed, Selection};
+use crate::web::api::{
+    Ask, DaemonStatus, ForgetRequest, Forgotten, HistoryRequest, JournalLine, Refusal, ResumeAnswer,
+    ResumeRequest, ResumedSync, Status,
+};
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::Daemon;
+
+impl Daemon {
+    /// Answers one question. Whoever asked may have gone away meanwhile, which
+    /// is nobody's fault.
+    pub(super) fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Status(reply) => drop(reply.send(self.status())),
+            Ask::History { request, reply } => match query(&request) {
+                Ok(query) => {
+                    let ledger = self.ledger.clone();
+                    tokio::spawn(async move {
+                        let entries = ledger.history(query).await;
+                        let lines = entries.map(|it| it.into_iter().map(JournalLine::from).collect());
+                        drop(
+                            reply.send(lines.map_err(|error| Refusal::Ledger { message: error.to_string() })),
+                        );
+                    });
+                }
+                Err(refusal) => drop(reply.send(Err(refusal))),
+            },
+            Ask::Reload { reply } => drop(reply.send(self.reload())),
+            Ask::Resume { request, by, reply } => {
+                let answer = self.resume(&request, &by);
+                tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
+            }
+            Ask::Forget { request, by, reply } => {
+                let answer = self.forget(&request, &by);
+                tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let report = self.reconciler.report(self.clock.now());
+        Status {
+            daemon: DaemonStatus {
+                pid: std::process::id(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                started_at: self.started_at,
+                config: self.config_path.display().to_string(),
+                config_error: self.config_error.as_ref().map(|error| match self.config {
+                    Some(_) => format!("what was in force stays:\n{error}"),
+                    None => format!(
+                        "nothing is in force: what is held is resumed when due, nothing is paused:\n{error}"
+                    ),
+                }),
+                tzdb: self.zone_data().to_owned(),
+            },
+            healthy: self.config_error.is_none() && !report.has_trouble(),
+            next_change: report.next_change,
+            syncs: report.syncs,
+        }
+    }
+
+    fn resume(&mut self, request: &ResumeRequest, by: &str) -> Result<ResumeAnswer, Refusal> {
+        let selection = self.selection(request)?;
+        let now = self.clock.now();
+        let (resumed, actions) = self.reconciler.resume(&selection, by, request.reason.as_deref(), now);
+        self.carry_out(actions);
+        Ok(ResumeAnswer { syncs: resumed.into_iter().map(ResumedSync::from).collect() })
+    }
+
+    fn selection(&self, request: &ResumeRequest) -> Result<Selection, Refusal> {
+        match (request.all, &request.window, &request.syncs[..]) {
+            (true, None, []) => Ok(Selection::All),
+            (false, Some(name), []) => {
+                let name = Name::from(name.as_str());
+                if self.reconciler.knows_window(&name) {
+                    Ok(Selection::Window(name))
+                } else {
+                    Err(Refusal::NotFound { message: format!("there is no window `{name}`") })
+                }
+            }
+            (false, None, [_, ..]) => {
+                let find = |text: &String| {
+                    find_sync(text, self.reconciler.known_syncs())
+                        .map_err(|error| Refusal::NotFound { message: error.to_string() })
+                };
+                Ok(Selection::Syncs(request.syncs.iter().map(find).collect::<Result<_, _>>()?))
+            }
+            _ => Err(Refusal::BadRequest {
+                message: "name syncs, or one window, or all; not more than one of these".to_owned(),
+            }),
+        }
+    }
+
+    fn forget(&mut self, request: &ForgetRequest, by: &str) -> Result<Forgotten, Refusal> {
+        let sync = find_sync(&request.sync, self.reconciler.known_syncs())
+            .map_err(|error| Refusal::NotFound { message: error.to_string() })?;
+        let actions = self
+            .reconciler
+            .forget(&sync, by, self.clock.now())
+            .map_err(|error| Refusal::Conflict { message: error.to_string() })?;
+        self.carry_out(actions);
+        Ok(Forgotten { sync: sync.to_string() })
+    }
+}
+
+/// What an operator is told is durable.
+async fn answer_durably<T>(
+    ledger: Ledger,
+    answer: Result<T, Refusal>,
+    reply: oneshot::Sender<Result<T, Refusal>>,
+) {
+    let answer = match (answer, ledger.flush().await) {
+        (Ok(_), Err(error)) => Err(Refusal::Ledger { message: error.to_string() }),
+        (answer, _) => answer,
+    };
+    drop(reply.send(answer));
+}
+
+impl From<Resumed> for ResumedSync {
+    fn from(it: Resumed) -> Self {
+        Self { sync: it.sync.to_string(), name: it.name, was: it.was, ended: it.ended, next: it.next }
+    }
+}
+
+impl From<Entry> for JournalLine {
+    fn from(entry: Entry) -> Self {
+        let Entry { id, at, event } = entry;
+        Self {
+            entry: id,
+            at,
+            event: event.kind.as_str().to_owned(),
+            organization: event.sync.as_ref().map(|it| it.organization.clone()),
+            kind: event.sync.as_ref().map(|it| it.kind),
+            id: event.sync.as_ref().map(|it| it.id),
+            name: event.name,
+            window: event.window,
+            occurrence: event.occurrence,
+            by: event.by,
+            detail: event.detail,
+            attempt: event.attempt,
+            error: event.error,
+        }
+    }
+}
+
+/// The journal's part that is asked for. Offline the command line reads the
+/// ledger with the same words.
+pub fn query(request: &HistoryRequest) -> Result<HistoryQuery, Refusal> {
+    let events = match &request.event {
+        None => vec![],
+        Some(text) => text
+            .split(',')
+            .map(|name| name.trim().parse::<EventKind>())
+            .collect::<Result<_, _>>()
+            .map_err(|error| Refusal::BadRequest { message: error.to_string() })?,
+    };
+    Ok(HistoryQuery {
+        since: request.since,
+        until: request.until,
+        sync: request.sync.as_deref().map(filter),
+        window: request.window.as_deref().map(Name::from),
+        events,
+        after_id: request.after,
+        limit: request.limit,
+        newest_first: true,
+    })
+}
+
+/// Which sync is meant, as far as the journal alone can tell.
+fn filter(text: &str) -> SyncFilter {
+    let id = text.rsplit_once('/').map_or(text, |(_, id)| id);
+    Uuid::parse_str(id).map_or_else(|_| SyncFilter::Named(text.to_owned()), SyncFilter::Id)
+}

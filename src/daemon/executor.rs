@@ -1,0 +1,230 @@
+//! Carries out what the reconciler decided: writes to the ledger, requests to
+//! Polytomic. It has no choices left; what came of each action is sent back to
+//! the loop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use crate::clock::Clock;
+use crate::domain::organization::Organization;
+use crate::domain::plan::Evidence;
+use crate::domain::sync::SyncRef;
+use crate::domain::verdict::{Failure, FailureKind, Verdict};
+use crate::key;
+use crate::ledger::{Change, Ledger, LedgerError};
+use crate::polytomic::{Client, Limits};
+use crate::reconcile::{Action, Outcome, Reply};
+
+/// What comes back to the loop.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// A request came to its end.
+    Reply(Box<Reply>),
+    /// A write did not reach the ledger.
+    NotWritten {
+        /// What it said.
+        change: Box<Change>,
+        /// Why.
+        error: LedgerError,
+    },
+}
+
+/// The hands of the daemon.
+#[derive(Debug)]
+pub(super) struct Executor {
+    clock: Clock,
+    ledger: Ledger,
+    limits: BTreeMap<Arc<Organization>, Limits>,
+    clients: BTreeMap<Arc<Organization>, Client>,
+    heard: mpsc::Sender<Heard>,
+}
+
+impl Executor {
+    pub(super) fn new(clock: Clock, ledger: Ledger, heard: mpsc::Sender<Heard>) -> Self {
+        Self { clock, ledger, limits: BTreeMap::new(), clients: BTreeMap::new(), heard }
+    }
+
+    /// Takes new limits; keys and certificates are read afresh. What the
+    /// configuration names no more may still be held: its client stays, and
+    /// with it a key that may be gone from the disk.
+    pub(super) fn renew(&mut self, limits: BTreeMap<Arc<Organization>, Limits>) {
+        self.clients.retain(|organization, _| !limits.contains_key(organization));
+        self.limits = limits;
+    }
+
+    /// Reads keys afresh. Where that fails, the key that is known stays in use.
+    pub(super) fn renew_keys(&self) {
+        for client in self.clients.values() {
+            let client = client.clone();
+            tokio::spawn(async move { client.read_key_again().await });
+        }
+    }
+
+    /// Sets an action going. Writes enter the ledger's queue here, in order.
+    pub(super) fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Write { change } | Action::WriteAgain { change } => self.write(change),
+            Action::Look { sync, organization } => match self.client(&organization) {
+                Ok(client) => self.look(client, sync, organization),
+                Err(failure) => self.cannot(sync, organization, Evidence::LookFailed { failure }),
+            },
+            Action::Pause { sync, organization, change, until } => match self.client(&organization) {
+                Ok(client) => self.pause(client, sync, organization, change, until),
+                Err(failure) => self.cannot(sync, organization, Evidence::NotWritten { failure }),
+            },
+            Action::Resume { sync, organization, change } => match self.client(&organization) {
+                Ok(client) => self.resume(client, sync, organization, change),
+                Err(failure) => {
+                    let sent = self.clock.now();
+                    let verdict = Verdict::Refused(failure);
+                    self.cannot(sync, organization, Evidence::Answered { active: true, sent, verdict });
+                }
+            },
+        }
+    }
+
+    /// Opens connections ahead of time.
+    pub(super) fn warm(&mut self, organization: &Arc<Organization>) {
+        if let Ok(client) = self.client(organization) {
+            tokio::spawn(async move { client.warm().await });
+        }
+    }
+
+    /// Drops journal entries from before this time, a batch after the other.
+    pub(super) fn prune(&self, before: DateTime<Utc>) {
+        let ledger = self.ledger.clone();
+        tokio::spawn(async move {
+            match ledger.prune(before).await {
+                Ok(0) => {}
+                Ok(dropped) => debug!(entries = dropped, "Dropped old journal entries"),
+                Err(error) => warn!(error = %error, "Could not drop old journal entries"),
+            }
+        });
+    }
+
+    fn write(&self, change: Change) {
+        let written = self.ledger.submit(change.clone());
+        let heard = self.heard.clone();
+        tokio::spawn(async move {
+            if let Err(error) = written.await {
+                let change = Box::new(change);
+                let _ = heard.send(Heard::NotWritten { change, error }).await;
+            }
+        });
+    }
+
+    fn look(&self, client: Client, sync: SyncRef, organization: Arc<Organization>) {
+        let (clock, heard) = (self.clock, self.heard.clone());
+        tokio::spawn(async move {
+            let sent = clock.now();
+            let (evidence, name) = match client.look(&sync).await {
+                Ok(looked) => {
+                    (Evidence::Saw { state: looked.state, sent, by: looked.updated_by }, looked.name)
+                }
+                Err(failure) => (Evidence::LookFailed { failure }, None),
+            };
+            reply(&heard, sync, organization, evidence, name).await;
+        });
+    }
+
+    fn pause(
+        &self,
+        client: Client,
+        sync: SyncRef,
+        organization: Arc<Organization>,
+        change: Change,
+        until: DateTime<Utc>,
+    ) {
+        let written = self.ledger.submit(change.clone());
+        let (clock, heard) = (self.clock, self.heard.clone());
+        tokio::spawn(async move {
+            if let Err(error) = written.await {
+                let failure =
+                    Failure::new(FailureKind::Ledger, format!("the ledger could not be written: {error}"));
+                if error.is_fatal() {
+                    let _ = heard.send(Heard::NotWritten { change: Box::new(change), error }).await;
+                }
+                return reply(&heard, sync, organization, Evidence::NotWritten { failure }, None).await;
+            }
+            let sent = clock.now();
+            let verdict = if sent.wall < until {
+                client.set_active(&sync, false).await
+            } else {
+                Verdict::Refused(Failure::new(
+                    FailureKind::NotSent,
+                    "the window had closed before the request left",
+                ))
+            };
+            let evidence = Evidence::Answered { active: false, sent, verdict };
+            reply(&heard, sync, organization, evidence, None).await;
+        });
+    }
+
+    fn resume(&self, client: Client, sync: SyncRef, organization: Arc<Organization>, change: Change) {
+        let written = self.ledger.submit(change.clone());
+        let (clock, heard) = (self.clock, self.heard.clone());
+        tokio::spawn(async move {
+            // Nothing holds back a resume: not a full disk, not a slow one.
+            let told = heard.clone();
+            let written = tokio::spawn(async move {
+                if let Err(error) = written.await {
+                    let _ = told.send(Heard::NotWritten { change: Box::new(change), error }).await;
+                }
+            });
+            let _ = tokio::time::timeout(WRITE_PATIENCE, written).await;
+            let sent = clock.now();
+            let verdict = client.set_active(&sync, true).await;
+            let evidence = Evidence::Answered { active: true, sent, verdict };
+            reply(&heard, sync, organization, evidence, None).await;
+        });
+    }
+
+    /// There is no way to reach the organization.
+    fn cannot(&self, sync: SyncRef, organization: Arc<Organization>, evidence: Evidence) {
+        let heard = self.heard.clone();
+        tokio::spawn(async move { reply(&heard, sync, organization, evidence, None).await });
+    }
+
+    fn client(&mut self, organization: &Arc<Organization>) -> Result<Client, Failure> {
+        if let Some(client) = self.clients.get(organization) {
+            return Ok(client.clone());
+        }
+        let limits = self.limits.get(organization).cloned().unwrap_or_default();
+        let source = organization.key.clone();
+        let reader = Arc::new(move || {
+            key::read(&source, &key::process_environment).map_err(|error| error.to_string())
+        });
+        let client = Client::new(organization, limits, reader)
+            .map_err(|error| Failure::new(FailureKind::NotSent, error.to_string()))?;
+        self.clients.insert(Arc::clone(organization), client.clone());
+        Ok(client)
+    }
+}
+
+/// A resume waits no longer than this for its row to be written.
+const WRITE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
+async fn reply(
+    heard: &mpsc::Sender<Heard>,
+    sync: SyncRef,
+    organization: Arc<Organization>,
+    evidence: Evidence,
+    name: Option<String>,
+) {
+    let outcome = outcome(&evidence);
+    let reply = Reply { sync, organization, evidence, name, outcome };
+    let _ = heard.send(Heard::Reply(Box::new(reply))).await;
+}
+
+/// What an answer says of the organization's health.
+fn outcome(evidence: &Evidence) -> Outcome {
+    Outcome::of(match evidence {
+        Evidence::Saw { .. } => None,
+        Evidence::LookFailed { failure } | Evidence::NotWritten { failure } => Some(failure),
+        Evidence::Answered { verdict, .. } => verdict.failure(),
+    })
+}

@@ -1,0 +1,33 @@
+//! Breaking glass: ending holds from the ledger alone, by a daemon that has no
+//! configuration and ends when it is done.
+
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::reconcile::{Resumed, Selection};
+
+use super::start::{Recovered, ledger_path};
+use super::{Daemon, Start, StartError};
+
+impl Start {
+    /// Locks the ledger and recovers from it; asks nothing of the file but
+    /// where the ledger is, and serves nothing. For [`Daemon::resume_offline`]
+    /// and then [`Daemon::run_once`].
+    pub fn open_offline(self) -> Result<Daemon, StartError> {
+        let recovered = Recovered::at(&ledger_path(self.state.as_deref(), &self.config))?;
+        // Nobody can ask this daemon anything.
+        let (_, asks) = mpsc::channel(1);
+        Ok(Daemon::new(Clock::start(), self.config, recovered, asks))
+    }
+}
+
+impl Daemon {
+    /// Ends holds as the control socket does; what follows from it is done by
+    /// the passes after this.
+    pub fn resume_offline(&mut self, selection: &Selection, by: &str, reason: Option<&str>) -> Vec<Resumed> {
+        let now = self.clock.now();
+        let (resumed, actions) = self.reconciler.resume(selection, by, reason, now);
+        self.carry_out(actions);
+        resumed
+    }
+}

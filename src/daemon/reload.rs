@@ -1,0 +1,125 @@
+//! Reading the configuration again, and putting it into force whole or not at
+//! all.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use tracing::warn;
+
+use crate::config::{self, Config, Context, Rejected};
+use crate::domain::event::{Event, EventKind};
+use crate::key;
+use crate::systemd;
+use crate::tzdb::{NoZoneData, Tzdb};
+use crate::web::api::{Refusal, Reloaded};
+
+use super::Daemon;
+use super::start::tzdir;
+
+/// Why no configuration can come into force.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotLoaded {
+    /// The file is wrong.
+    #[error(transparent)]
+    File(#[from] Rejected),
+    /// `TZDIR` leads nowhere.
+    #[error(transparent)]
+    Zones(#[from] NoZoneData),
+}
+
+impl NotLoaded {
+    /// All that is wrong, in one line of the journal.
+    pub(super) fn in_a_line(&self) -> String {
+        let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+        self.each().into_iter().map(first_line).take(MOST_IN_A_LINE).collect::<Vec<_>>().join("; ")
+    }
+
+    /// All that is wrong, one by one.
+    fn each(&self) -> Vec<String> {
+        match self {
+            Self::File(rejected) => rejected.diagnostics().iter().map(|it| it.render(false)).collect(),
+            Self::Zones(error) => vec![error.to_string()],
+        }
+    }
+}
+
+/// Reads the file as it is now, with the time zone data as they are now. A key
+/// that is not to be had is as wrong as anything else in it.
+pub(super) fn load(path: &Path, now: DateTime<Utc>) -> Result<(Config, Tzdb), NotLoaded> {
+    let tzdb = Tzdb::load(tzdir().as_deref())?;
+    let context = Context { now, tzdb: &tzdb, environment: &key::process_environment };
+    let config = config::load(path, &context)?.with_all_keys()?;
+    Ok((config, tzdb))
+}
+
+/// More than so many errors do not fit into a line.
+const MOST_IN_A_LINE: usize = 5;
+
+/// What came into force, in a few words.
+pub(super) fn describe(config: &Config) -> String {
+    let count = |number: usize, what: &str| match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    };
+    let windows = count(config.calendar.windows().len(), "window");
+    let syncs = count(config.calendar.syncs().count(), "sync");
+    format!("{windows}, {syncs}, fingerprint {}", config.fingerprint)
+}
+
+/// Logs what deserves a second look, a line each.
+pub(super) fn warn_of(config: &Config) {
+    for warning in &config.warnings {
+        let rendered = warning.render(false);
+        warn!("{}", rendered.lines().next().unwrap_or_default());
+    }
+}
+
+impl Daemon {
+    /// Reads the file again. What is wrong with it changes nothing that is in
+    /// force, except that what was refused before is tried again at once.
+    pub(super) fn reload(&mut self) -> Result<Reloaded, Refusal> {
+        systemd::reloading();
+        let outcome = self.try_reload();
+        systemd::ready(&self.headline());
+        outcome
+    }
+
+    fn try_reload(&mut self) -> Result<Reloaded, Refusal> {
+        match load(&self.config_path, self.clock.now().wall) {
+            Ok((config, tzdb)) => {
+                self.tzdb = Some(tzdb.to_string());
+                warn_of(&config);
+                let mut warnings: Vec<String> = config.warnings.iter().map(|it| it.render(false)).collect();
+                let is_moved = self.config.as_ref().is_some_and(|before| {
+                    before.web.control_socket != config.web.control_socket
+                        || before.state.path != config.state.path
+                });
+                if is_moved {
+                    let told = "another `control_socket` or `state.path` takes effect at the next start";
+                    warn!("{told}");
+                    warnings.push(told.to_owned());
+                }
+                let reloaded = Reloaded {
+                    windows: config.calendar.windows().len(),
+                    syncs: config.calendar.syncs().count(),
+                    warnings,
+                };
+                let detail = Some(describe(&config));
+                self.journal(Event { detail, ..Event::new(EventKind::ConfigLoaded) });
+                self.bring_into_force(config);
+                Ok(reloaded)
+            }
+            Err(rejected) => {
+                let error = rejected.to_string();
+                if self.config_error.as_ref() != Some(&error) {
+                    let error = Some(rejected.in_a_line());
+                    self.journal(Event { error, ..Event::new(EventKind::ConfigRejected) });
+                }
+                self.config_error = Some(error);
+                self.executor.renew_keys();
+                self.reconciler.retry_now();
+                Err(Refusal::ConfigRejected { errors: rejected.each() })
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Starting: find the ledger, lock it, recover, read the configuration.
+//!
+//! The ledger comes first, and is found without the configuration's help where
+//! that is broken: what is held has to be resumed whatever else is wrong.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+use tracing::{error, info};
+
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::domain::event::{Event, EventKind};
+use crate::key;
+use crate::ledger::{Contents, Ledger, LedgerError, Lock, LockError, OpenError, Store};
+use crate::reconcile::Reconciler;
+use crate::web;
+use crate::web::api::Ask;
+
+use super::executor::Executor;
+use super::reload::{NotLoaded, describe, load, warn_of};
+use super::{Daemon, HEARD};
+
+/// Where a daemon finds what it needs.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The ledger, if the command line or the environment name one.
+    pub state: Option<PathBuf>,
+    /// Whether to serve the control socket.
+    pub serve: bool,
+}
+
+/// Why a daemon did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong and nothing is held that would need us.
+    #[error("the configuration is wrong")]
+    Config {
+        /// All that is wrong, rendered.
+        rendered: String,
+    },
+    /// Another daemon is at work.
+    #[error("another daemon holds the ledger `{}`", ledger.display())]
+    Held {
+        /// The ledger.
+        ledger: PathBuf,
+    },
+    /// The ledger cannot be locked.
+    #[error("could not lock the ledger `{}`", ledger.display())]
+    Lock {
+        /// The ledger.
+        ledger: PathBuf,
+        /// Why.
+        source: LockError,
+    },
+    /// The ledger is there and cannot be read. It is never taken for empty.
+    #[error("could not open the ledger `{}`", ledger.display())]
+    Ledger {
+        /// The ledger.
+        ledger: PathBuf,
+        /// Why.
+        source: OpenError,
+    },
+    /// The ledger was opened and cannot be read.
+    #[error("could not read the ledger `{}`", ledger.display())]
+    Recover {
+        /// The ledger.
+        ledger: PathBuf,
+        /// Why.
+        source: LedgerError,
+    },
+    /// The control socket cannot be opened.
+    #[error("could not open the control socket `{}`", socket.display())]
+    Socket {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Start {
+    /// Recovers, and gets ready to run.
+    pub fn open(self) -> Result<Daemon, StartError> {
+        let clock = Clock::start();
+        let now = clock.now();
+        let ledger_path = ledger_path(self.state.as_deref(), &self.config);
+        let loaded = load(&self.config, now.wall);
+        if let (Err(rejected), Ok(false)) = (&loaded, ledger_path.try_exists()) {
+            // There is nothing to recover, and nothing is made either.
+            return Err(StartError::Config { rendered: rejected.to_string() });
+        }
+        let recovered = Recovered::at(&ledger_path)?;
+        let holds = &recovered.contents.holds;
+        let owed = holds.iter().filter(|hold| hold.state.owes_resume() || hold.unsettled.any()).count();
+
+        let (loaded, rejected) = match loaded {
+            Ok(loaded) => (Some(loaded), None),
+            Err(rejected) if owed > 0 => (None, Some(rejected)),
+            Err(rejected) => return Err(StartError::Config { rendered: rejected.to_string() }),
+        };
+        let (config, tzdb) = loaded.map_or((None, None), |(config, tzdb)| (Some(config), Some(tzdb)));
+        let (asks_by, asks) = mpsc::channel(web::QUEUE);
+        let mut socket = None;
+        if self.serve {
+            socket = match serve(&self.config, config.as_ref(), &ledger_path, asks_by) {
+                Ok(socket) => Some(socket),
+                // What is held is resumed whether anybody can ask about it or not.
+                Err(error) if owed > 0 => {
+                    error!(error = &error as &dyn std::error::Error, "Nobody can talk to this daemon");
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        let held = holds.len();
+        let mut daemon = Daemon::new(clock, self.config, recovered, asks);
+        daemon.socket = socket;
+        daemon.config_error = rejected.as_ref().map(ToString::to_string);
+        daemon.tzdb = tzdb.map(|it| it.to_string());
+        info!(
+            ledger = %ledger_path.display(),
+            rows = held,
+            "intermission {} with time zone data {}", env!("CARGO_PKG_VERSION"), daemon.zone_data()
+        );
+        let detail = Some(format!("version {}, {held} rows in the ledger", env!("CARGO_PKG_VERSION")));
+        daemon.journal(Event { detail, ..Event::new(EventKind::DaemonStarted) });
+        match (config, rejected) {
+            (Some(config), _) => {
+                warn_of(&config);
+                let detail = Some(describe(&config));
+                daemon.journal(Event { detail, ..Event::new(EventKind::ConfigLoaded) });
+                daemon.bring_into_force(config);
+            }
+            (None, rejected) => {
+                error!(
+                    "The configuration is wrong, and {owed} syncs are held: they will be resumed when they are due, \
+                     and nothing will be paused until the file is mended"
+                );
+                let error = rejected.as_ref().map(NotLoaded::in_a_line);
+                daemon.journal(Event { error, ..Event::new(EventKind::ConfigRejected) });
+            }
+        }
+        Ok(daemon)
+    }
+}
+
+/// A ledger that is ours alone, and what it remembers.
+pub(super) struct Recovered {
+    lock: Lock,
+    store: Store,
+    contents: Contents,
+}
+
+impl Recovered {
+    /// Locks the ledger, then reads it.
+    pub(super) fn at(ledger_path: &Path) -> Result<Self, StartError> {
+        let lock = Lock::take(ledger_path).map_err(|source| lock_error(ledger_path, source))?;
+        let store = Store::open(ledger_path)
+            .map_err(|source| StartError::Ledger { ledger: ledger_path.to_owned(), source })?;
+        let contents = store
+            .contents()
+            .map_err(|source| StartError::Recover { ledger: ledger_path.to_owned(), source })?;
+        Ok(Self { lock, store, contents })
+    }
+}
+
+impl Daemon {
+    /// A daemon that remembers, and has no configuration yet.
+    pub(super) fn new(
+        clock: Clock,
+        config_path: PathBuf,
+        from: Recovered,
+        asks: mpsc::Receiver<Ask>,
+    ) -> Self {
+        let ledger = Ledger::start(from.store);
+        let (heard_by, heard) = mpsc::channel(HEARD);
+        let dice = fastrand::Rng::new();
+        let now = clock.now();
+        Self {
+            clock,
+            config_path,
+            config: None,
+            config_error: None,
+            tzdb: None,
+            started_at: now.wall,
+            executor: Executor::new(clock, ledger.clone(), heard_by),
+            ledger,
+            socket: None,
+            _lock: from.lock,
+            reconciler: Reconciler::new(from.contents.holds, from.contents.watches, None, dice),
+            heard,
+            asks,
+            warmed: None,
+            last_prune: None,
+            ledger_failed: None,
+            last_status: String::new(),
+            status_told: None,
+            last_read: now.uptime,
+        }
+    }
+}
+
+fn lock_error(ledger: &Path, source: LockError) -> StartError {
+    let ledger = ledger.to_owned();
+    match source {
+        LockError::Held(_) => StartError::Held { ledger },
+        source => StartError::Lock { ledger, source },
+    }
+}
+
+fn serve(
+    config_path: &Path,
+    config: Option<&Config>,
+    ledger: &Path,
+    asks: mpsc::Sender<Ask>,
+) -> Result<web::Bound, StartError> {
+    let socket = socket_path(config_path, config, ledger);
+    let (listener, bound) =
+        web::bind(&socket).map_err(|source| StartError::Socket { socket: socket.clone(), source })?;
+    tokio::spawn(async move {
+        if let Err(error) = web::serve(listener, asks).await {
+            error!(error = %error, "The control socket failed");
+        }
+    });
+    Ok(bound)
+}
+
+/// Where the ledger is: as named, else in the directory that systemd keeps for
+/// us, else where the file says, read leniently, else the usual place.
+pub fn ledger_path(named: Option<&Path>, config: &Path) -> PathBuf {
+    if let Some(path) = named {
+        return path.to_owned();
+    }
+    if let Some(directory) = key::process_environment("STATE_DIRECTORY") {
+        return PathBuf::from(directory).join("ledger.db");
+    }
+    std::fs::read_to_string(config)
+        .ok()
+        .and_then(|text| config::state_path_leniently(&text))
+        .unwrap_or_else(|| PathBuf::from("/var/lib/intermission/ledger.db"))
+}
+
+/// Where the daemon's control socket is: as configured, else in the run-time
+/// directory that systemd keeps for us, else beside the ledger.
+pub fn socket_path(config_path: &Path, config: Option<&Config>, ledger: &Path) -> PathBuf {
+    named_socket(config_path, config).unwrap_or_else(|| ledger.with_file_name("control.sock"))
+}
+
+/// Same, if the file or the environment name one at all.
+pub fn named_socket(config_path: &Path, config: Option<&Config>) -> Option<PathBuf> {
+    let configured = match config {
+        Some(config) => config.web.control_socket.clone(),
+        None => {
+            std::fs::read_to_string(config_path).ok().and_then(|text| config::control_socket_leniently(&text))
+        }
+    };
+    configured.or_else(|| {
+        let directory = key::process_environment("RUNTIME_DIRECTORY")?;
+        Some(PathBuf::from(directory).join("control.sock"))
+    })
+}
+
+/// `$TZDIR`, which names the time zone data to use whatever it is.
+pub fn tzdir() -> Option<PathBuf> {
+    key::process_environment("TZDIR").map(PathBuf::from)
+}

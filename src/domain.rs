@@ -1,0 +1,32 @@
+//! What the product is about, decided without touching the world.
+//!
+//! Nothing here does I/O, reads a clock, awaits, logs or rolls dice: time and
+//! randomness are arguments. A test holds this (`tests/it/architecture.rs`).
+
+pub mod sync;
+
+pub mod organization;
+
+pub mod schedule;
+
+pub mod zone;
+
+pub mod window;
+
+pub mod calendar;
+
+pub mod advice;
+
+pub mod moment;
+
+pub mod hold;
+
+pub mod event;
+
+pub mod backoff;
+
+pub mod verdict;
+
+pub mod plan;
+
+pub mod watch;

@@ -1,0 +1,411 @@
+//! What is allowed, but perhaps not meant: warnings about a window's times.
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+
+use super::schedule::Schedule;
+use super::window::{End, Occurrence, Span, Start, Times, Window};
+use super::zone::Transition;
+
+/// How far we look for what may surprise.
+const YEAR: TimeDelta = TimeDelta::days(365);
+
+/// How many occurrences are told one by one.
+const TOLD: usize = 3;
+
+/// How many occurrences, starts or ends are counted at most.
+const COUNTED: usize = 10_000;
+
+/// This many starts in one occurrence are a slip of the pen, not a list.
+const MANY_STARTS: usize = 5;
+
+/// A warning about a window, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// What it is about.
+    pub kind: AdviceKind,
+    text: String,
+}
+
+/// What a warning is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AdviceKind {
+    /// It will never open again.
+    Past,
+    /// Clocks change in an occurrence, or at its start or end.
+    ClockChange,
+    /// It does not open on a day whose hour is missing.
+    LostOpening,
+    /// It is open more than half of the time.
+    MostlyOpen,
+    /// Most of its end times close nothing.
+    IdleEnds,
+    /// It starts again and again inside its own occurrence.
+    ManyStarts,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+/// What may surprise about a window's times in the year after `now`.
+pub fn advice(window: &Window, now: DateTime<Utc>) -> Vec<Advice> {
+    let Some(first) = window.covering(now).or_else(|| window.next_opening(now)) else {
+        return vec![past(window, now)];
+    };
+    let times = &window.times;
+    let span = Span { opens: first.opens, closes: first.closes };
+    let mut advice = Vec::new();
+    advice.extend(many_starts(times, span));
+    advice.extend(idle_ends(times, span));
+    advice.extend(mostly_open(times, span));
+    advice.extend(lost_openings(times, now));
+    advice.extend(clock_changes(window, now));
+    advice
+}
+
+/// What is unusual about one occurrence, for lists of them.
+pub fn notes(window: &Window, occurrence: &Occurrence) -> Vec<String> {
+    let zone = window.times.zone();
+    let mut notes = Vec::new();
+    let mut before = occurrence.opens - TimeDelta::nanoseconds(1);
+    while let Some(change) = zone.next_transition(before).filter(|change| change.at <= occurrence.closes) {
+        notes.extend(note(&window.times, occurrence, change));
+        before = change.at;
+    }
+    notes
+}
+
+/// What a change of the offset does to an occurrence that it touches.
+fn note(times: &Times, occurrence: &Occurrence, change: Transition) -> Option<String> {
+    let zone = times.zone();
+    let span = Span { opens: occurrence.opens, closes: occurrence.closes };
+    let (opens, closes) = (zone.civil(span.opens), zone.civil(span.closes));
+    let (start, end) = times.as_written(span);
+    let (real, written) = (span.closes - span.opens, end - start);
+    let what = if change.at == span.opens && start != opens {
+        format!("{} does not exist that night: opens at {}", clock(start), clock(opens))
+    } else if change.at == span.closes && end != closes {
+        format!("{} does not exist that night: closes at {}", clock(end), clock(closes))
+    } else if span.opens < change.at && change.at < span.closes {
+        let way = if change.shift > TimeDelta::zero() { "forward" } else { "back" };
+        format!("clocks go {way} {} in it", spell(change.shift.abs()))
+    } else {
+        return None;
+    };
+    Some(match times.end() {
+        End::After(_) if opens + real != closes => {
+            format!(
+                "{what}: lasts {}, so it closes at {}, not {}",
+                spell(real),
+                clock(closes),
+                clock(opens + real)
+            )
+        }
+        End::TimeOfDay(_) | End::Recurring(_) | End::Once(_) if real != written => {
+            format!("{what}: lasts {}, not {}", spell(real), spell(written))
+        }
+        End::After(_) | End::TimeOfDay(_) | End::Recurring(_) | End::Once(_) => what,
+    })
+}
+
+fn past(window: &Window, now: DateTime<Utc>) -> Advice {
+    let zone = window.times.zone();
+    let text = match window.last_closed(now) {
+        Some(last) => format!(
+            "it lies in the past: it last closed on {} {zone}",
+            day_and_clock(zone.civil(last.closes))
+        ),
+        None => "it never opens".to_owned(),
+    };
+    Advice { kind: AdviceKind::Past, text }
+}
+
+fn clock_changes(window: &Window, now: DateTime<Utc>) -> Vec<Advice> {
+    let zone = window.times.zone();
+    let mut told = Vec::new();
+    let mut change = zone.next_transition(now);
+    while let Some(Transition { at, .. }) = change.filter(|change| change.at < now + YEAR) {
+        // Those that close just then count, too.
+        let tick = TimeDelta::nanoseconds(1);
+        for occurrence in window.occurrences(at - tick, at + tick) {
+            let opens = day_and_clock(zone.civil(occurrence.opens));
+            told.extend(
+                notes(window, &occurrence)
+                    .into_iter()
+                    .map(|note| format!("the occurrence of {opens}: {note}")),
+            );
+        }
+        change = zone.next_transition(at);
+    }
+    told.dedup();
+    let more = told.len().saturating_sub(TOLD);
+    told.truncate(TOLD);
+    if more > 0 {
+        told.push(format!("and {more} more occurrences within a year in which clocks change"));
+    }
+    told.into_iter().map(|text| Advice { kind: AdviceKind::ClockChange, text }).collect()
+}
+
+/// A wildcard has no times in a missing hour; if it has none outside of it
+/// either, the window does not open that day.
+fn lost_openings(times: &Times, now: DateTime<Utc>) -> Option<Advice> {
+    let Start::Recurring(schedule) = times.start() else { return None };
+    if !schedule.is_wildcard() {
+        return None;
+    }
+    let zone = times.zone();
+    let mut change = zone.next_transition(now);
+    while let Some(Transition { at, shift }) = change.filter(|change| change.at < now + YEAR) {
+        let after_gap = zone.civil(at);
+        let tick = TimeDelta::nanoseconds(1);
+        let missing = schedule.next_civil(after_gap - shift - tick).filter(|civil| *civil < after_gap);
+        if let Some(missing) = missing
+            && times.dates().allow(missing.date())
+            && is_only_chance(schedule, missing, after_gap)
+        {
+            let text = format!(
+                "it does not open on {}: its starts, as {}, are skipped by the clocks, and starts with `*` are not moved; \
+                 write the minutes out (`0 2`, not `*/15 2`)",
+                missing.format("%a %Y-%m-%d"),
+                clock(missing),
+            );
+            return Some(Advice { kind: AdviceKind::LostOpening, text });
+        }
+        change = zone.next_transition(at);
+    }
+    None
+}
+
+/// Whether a schedule matches on no other time of that date.
+fn is_only_chance(schedule: &Schedule, missing: NaiveDateTime, after_gap: NaiveDateTime) -> bool {
+    let earlier = schedule.previous_civil(missing).is_some_and(|civil| civil.date() == missing.date());
+    let tick = TimeDelta::nanoseconds(1);
+    let later = schedule.next_civil(after_gap - tick).is_some_and(|civil| civil.date() == missing.date());
+    !earlier && !later
+}
+
+fn mostly_open(times: &Times, first: Span) -> Option<Advice> {
+    let year = first.opens + YEAR;
+    let mut open = TimeDelta::zero();
+    let mut until = year;
+    for (count, span) in times.spans(first.opens, year).enumerate() {
+        open += span.closes.min(year) - span.opens;
+        if count == COUNTED {
+            // A week of minutes is as good as the year.
+            until = span.closes;
+            break;
+        }
+    }
+    let percent = open.num_seconds() * 100 / (until - first.opens).num_seconds().max(1);
+    (matches!(times.start(), Start::Recurring(_)) && percent > 50).then(|| Advice {
+        kind: AdviceKind::MostlyOpen,
+        text: format!("it is open {percent} % of the time; are start and end swapped?"),
+    })
+}
+
+/// A daily end of a weekly window closes nothing on six days, and reads well.
+/// An end with many times a day (`* 6 * * *`) is a mistake.
+fn idle_ends(times: &Times, first: Span) -> Option<Advice> {
+    let End::Recurring(schedule) = times.end() else { return None };
+    if schedule.matches_a_day() == 1 {
+        return None;
+    }
+    let spans: Vec<_> = times.spans(first.opens, first.opens + YEAR).take(10).collect();
+    let from = spans.first()?.opens;
+    // Up to the start after the last of them, all ends are accounted for.
+    let until = times.next_opening(spans.last()?.closes)?.opens;
+    let ends = times.ends(from, until).take(COUNTED).count();
+    (ends > 4 * spans.len()).then(|| Advice {
+        kind: AdviceKind::IdleEnds,
+        text: format!(
+            "{} of every {} of its end times close nothing; it closes at the first one after the start",
+            ends / spans.len() - 1,
+            ends / spans.len(),
+        ),
+    })
+}
+
+fn many_starts(times: &Times, first: Span) -> Option<Advice> {
+    let Start::Recurring(schedule) = times.start() else { return None };
+    let starts: Vec<_> = times.starts(first.opens, first.closes).take(COUNTED).collect();
+    let (begin, end) = (starts.first()?.civil, starts.last()?.civil);
+    let (from, to) = if begin.date() == end.date() {
+        (clock(begin), clock(end))
+    } else {
+        (day_and_clock(begin), day_and_clock(end))
+    };
+    (starts.len() >= MANY_STARTS).then(|| Advice {
+        kind: AdviceKind::ManyStarts,
+        text: format!(
+            "it starts {} times from {from} to {to}, inside one occurrence{}",
+            starts.len(),
+            schedule.once_a_day().map_or_else(String::new, |once| format!("; did you mean `{once}`?")),
+        ),
+    })
+}
+
+fn clock(civil: NaiveDateTime) -> String {
+    civil.format("%H:%M").to_string()
+}
+
+fn day_and_clock(civil: NaiveDateTime) -> String {
+    civil.format("%a %Y-%m-%d %H:%M").to_string()
+}
+
+/// A length as people say it: `9 h`, `7 h 30 min`, `2 d 7 h`.
+fn spell(length: TimeDelta) -> String {
+    let parts = [
+        (length.num_days(), "d"),
+        (length.num_hours() % 24, "h"),
+        (length.num_minutes() % 60, "min"),
+        (length.num_seconds() % 60, "s"),
+    ];
+    let parts: Vec<_> = parts
+        .iter()
+        .filter(|(number, _)| *number != 0)
+        .map(|(number, unit)| format!("{number} {unit}"))
+        .collect();
+    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use chrono::{NaiveDate, NaiveTime};
+    use jiff::tz::TimeZone;
+
+    use super::super::window::{Dates, OnManualResume, When};
+    use super::super::zone::Zone;
+    use super::*;
+
+    fn new_york() -> Zone {
+        Zone::new("America/New_York", TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").unwrap())
+    }
+
+    fn now() -> DateTime<Utc> {
+        "2026-01-15T12:00:00Z".parse().unwrap()
+    }
+
+    fn window(start: Start, end: End) -> Window {
+        let times = Times::new(start, end, Dates::default(), new_york(), now()).unwrap();
+        Window {
+            name: "w".into(),
+            times,
+            lead: TimeDelta::zero(),
+            syncs: BTreeSet::new(),
+            on_manual_resume: OnManualResume::default(),
+            description: None,
+        }
+    }
+
+    fn every(schedule: &str) -> Start {
+        Start::Recurring(schedule.parse().unwrap())
+    }
+
+    fn until(time: &str) -> End {
+        End::TimeOfDay(time.parse::<NaiveTime>().unwrap())
+    }
+
+    #[track_caller]
+    fn check(start: Start, end: End, expected: &[&str]) {
+        let told: Vec<_> = advice(&window(start, end), now()).iter().map(ToString::to_string).collect();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_plain_window_has_nothing_to_tell() {
+        check(every("0 12 * * *"), until("13:00:00"), &[]);
+        check(every("0 22 * * 1-4"), End::Recurring("0 6 * * *".parse().unwrap()), &[]);
+    }
+
+    #[test]
+    fn occurrences_in_which_clocks_change_are_told_with_their_length() {
+        check(
+            every("0 22 * * SAT"),
+            until("06:00:00"),
+            &[
+                "the occurrence of Sat 2026-03-07 22:00: clocks go forward 1 h in it: lasts 7 h, not 8 h",
+                "the occurrence of Sat 2026-10-31 22:00: clocks go back 1 h in it: lasts 9 h, not 8 h",
+            ],
+        );
+        check(
+            every("0 1 * * *"),
+            End::After(TimeDelta::hours(3)),
+            &[
+                "the occurrence of Sun 2026-03-08 01:00: clocks go forward 1 h in it: lasts 3 h, so it closes at 05:00, not 04:00",
+                "the occurrence of Sun 2026-11-01 01:00: clocks go back 1 h in it: lasts 3 h, so it closes at 03:00, not 04:00",
+            ],
+        );
+    }
+
+    #[test]
+    fn times_that_do_not_exist_are_told() {
+        check(
+            every("30 2 * * *"),
+            until("06:00:00"),
+            &[
+                "the occurrence of Sun 2026-03-08 03:00: 02:30 does not exist that night: opens at 03:00: lasts 3 h, not 3 h 30 min",
+            ],
+        );
+        check(
+            every("0 2 * * 0"),
+            until("02:30:00"),
+            &["the occurrence of Sun 2026-03-08 03:00: 02:00 does not exist that night: opens at 03:00"],
+        );
+        check(
+            every("45 1 * * 0"),
+            until("02:30:00"),
+            &[
+                "the occurrence of Sun 2026-03-08 01:45: 02:30 does not exist that night: closes at 03:00: lasts 15 min, not 45 min",
+                "the occurrence of Sun 2026-11-01 01:45: clocks go back 1 h in it: lasts 1 h 45 min, not 45 min",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_wildcard_in_a_missing_hour_loses_its_opening() {
+        check(
+            every("*/30 2 * * *"),
+            End::After(TimeDelta::minutes(10)),
+            &["it does not open on Sun 2026-03-08: its starts, as 02:00, are skipped by the clocks, \
+               and starts with `*` are not moved; write the minutes out (`0 2`, not `*/15 2`)"],
+        );
+        check(every("*/30 2-3 * * *"), End::After(TimeDelta::minutes(10)), &[]);
+    }
+
+    #[test]
+    fn swapped_start_and_end_are_noticed() {
+        let told = advice(&window(every("0 6 * * *"), until("22:00:00")), now());
+        assert_eq!(told[0].to_string(), "it is open 66 % of the time; are start and end swapped?");
+    }
+
+    #[test]
+    fn a_star_for_the_minute_is_noticed() {
+        let told = advice(&window(every("* 22 * * SAT"), until("23:30:00")), now());
+        assert_eq!(
+            told[0].to_string(),
+            "it starts 60 times from 22:00 to 22:59, inside one occurrence; did you mean `0 22 * * SAT`?"
+        );
+        let told =
+            advice(&window(every("0 22 * * SAT"), End::Recurring("* 23 * * *".parse().unwrap())), now());
+        assert_eq!(
+            told[0].to_string(),
+            "419 of every 420 of its end times close nothing; it closes at the first one after the start"
+        );
+    }
+
+    #[test]
+    fn a_window_of_the_past_is_told_and_no_error() {
+        let date = NaiveDate::from_ymd_opt(2025, 12, 24).unwrap();
+        check(
+            Start::Once(When::Local(date.and_hms_opt(22, 0, 0).unwrap())),
+            until("06:00:00"),
+            &["it lies in the past: it last closed on Thu 2025-12-25 06:00 America/New_York"],
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! The hold: the row that remembers that we paused a sync and owe it a resume.
+//!
+//! A hold is written before the sync is paused and dropped after it is known to
+//! run again, so a crash in between leaves a hold too many, never one too few.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::calendar::{Desired, Pause};
+use super::moment::Uptime;
+use super::organization::Organization;
+use super::sync::SyncRef;
+use super::window::Occurrence;
+
+/// What we know, durably, about one sync. With its organization it is all that
+/// a resume needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The sync.
+    pub sync: SyncRef,
+    /// Its name at Polytomic, when we have seen it. For people only.
+    pub name: Option<String>,
+    /// Where and how to reach its API.
+    pub organization: Arc<Organization>,
+    /// How far the pause or the resume has come.
+    pub state: HoldState,
+    /// The occurrences this pause serves.
+    pub holders: Vec<Occurrence>,
+    /// Occurrences that do not count for this sync, because a person decided
+    /// so: it was off when they began, or was switched on inside them.
+    pub left_alone: Vec<Occurrence>,
+    /// When we first wrote this row.
+    pub since: DateTime<Utc>,
+    /// When the pause ends, as last known. Without a configuration this alone
+    /// decides.
+    pub resume_by: DateTime<Utc>,
+    /// Requests of ours that may yet be applied.
+    pub unsettled: Unsettled,
+    /// Attempts in a row that did not succeed, and what the last one met.
+    pub attempts: u32,
+    /// What the last unsuccessful attempt met, in words.
+    pub last_error: Option<String>,
+    /// Set while Polytomic says it does not know the sync.
+    pub gone: Option<Gone>,
+    /// Whether it was already told that this hold is past its end.
+    pub overdue_told: bool,
+}
+
+impl Hold {
+    /// Takes over whom the pause serves and when it ends.
+    pub(super) fn serve(&mut self, pause: &Pause) {
+        self.holders.clone_from(&pause.holders);
+        self.resume_by = pause.until;
+    }
+
+    /// The pause is over, now or earlier.
+    pub(super) fn end_by(&mut self, now: DateTime<Utc>) {
+        self.resume_by = self.resume_by.min(now);
+    }
+
+    /// These occurrences do not count for this sync.
+    pub fn leave_alone(&mut self, occurrences: &[Occurrence]) {
+        for it in occurrences {
+            if !self.left_alone.iter().any(|other| other.is(it)) {
+                self.left_alone.push(it.clone());
+            }
+        }
+        self.resume_by = occurrences.iter().map(|it| it.closes).fold(self.resume_by, DateTime::max);
+    }
+
+    /// What is wanted when only this row can be asked, because there is no
+    /// configuration: it stays as it is until its end, then runs.
+    pub fn desired_alone(&self, now: DateTime<Utc>) -> Desired {
+        let mut holders: Vec<Occurrence> =
+            self.left_alone.iter().filter(|it| now < it.closes).cloned().collect();
+        if now < self.resume_by && self.state.owes_resume() {
+            holders.extend(
+                self.holders
+                    .iter()
+                    .filter(|it| !holders.iter().any(|other| other.is(it)))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
+        }
+        if holders.is_empty() {
+            return Desired::Running;
+        }
+        Desired::Paused(Pause { holders, until: self.resume_by })
+    }
+
+    /// Whether this row is as `desired` wants it, or only has to wait.
+    pub fn counts_as_done(&self, desired: &Desired) -> bool {
+        match (self.state, desired) {
+            (HoldState::Settling | HoldState::Skipped | HoldState::Released, _) => true,
+            (HoldState::Held, Desired::Paused(pause)) => {
+                // Somebody decided against all that still holds it: a resume is owed.
+                pause.holders.iter().any(|it| !self.left_alone.iter().any(|other| other.is(it)))
+            }
+            (HoldState::Pausing | HoldState::Resuming, _) | (HoldState::Held, Desired::Running) => false,
+        }
+    }
+
+    /// When `desired_alone` may change.
+    pub fn ends(&self) -> impl Iterator<Item = DateTime<Utc>> {
+        self.left_alone.iter().map(|it| it.closes).chain([self.resume_by])
+    }
+}
+
+/// How far a pause or a resume has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldState {
+    /// We are about to pause it, or may have.
+    Pausing,
+    /// It is paused, by us.
+    Held,
+    /// We are about to resume it, or may have.
+    Resuming,
+    /// It runs again, but a request of ours was never answered and might still
+    /// be applied: one more look is owed.
+    Settling,
+    /// It was off when the window began: not ours.
+    Skipped,
+    /// Somebody switched it on inside the window, or an operator resumed it.
+    Released,
+}
+
+impl HoldState {
+    /// The state as it is written in the ledger, in JSON and on the page.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pausing => "pausing",
+            Self::Held => "held",
+            Self::Resuming => "resuming",
+            Self::Settling => "settling",
+            Self::Skipped => "skipped",
+            Self::Released => "released",
+        }
+    }
+
+    /// Whether a resume is owed: we paused it, or may have.
+    pub fn owes_resume(self) -> bool {
+        match self {
+            Self::Pausing | Self::Held | Self::Resuming => true,
+            Self::Settling | Self::Skipped | Self::Released => false,
+        }
+    }
+}
+
+/// Requests of ours that were sent and never answered, each with the time at
+/// which we last gave one up. In the ledger only the fact is kept; a process
+/// that starts counts from its own start, because nobody knows how long the
+/// one before it had been retrying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Unsettled {
+    /// An `active: false`.
+    pub pause: Option<Uptime>,
+    /// An `active: true`.
+    pub resume: Option<Uptime>,
+}
+
+impl Unsettled {
+    /// Whether anything may yet be applied.
+    pub fn any(&self) -> bool {
+        self.pause.is_some() || self.resume.is_some()
+    }
+}
+
+/// How often, and since when, Polytomic has said that it does not know a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// The first such answer.
+    pub since: DateTime<Utc>,
+    /// How many there were in a row.
+    pub times: u32,
+}

@@ -1,0 +1,525 @@
+//! The table, row by row, and the rules that span rows.
+
+use super::*;
+use crate::domain::hold::Unsettled;
+use crate::domain::organization::{KeySource, Proxy};
+use crate::domain::sync::{SyncKind, SyncRef};
+use crate::domain::verdict::{Failure, FailureKind};
+use uuid::Uuid;
+
+const SETTLE: u64 = 120;
+
+/// A time of the night, in seconds; window `a` covers `[100, 200)`.
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+}
+
+/// Both clocks agree here: uptime began 1,000 s before second 0.
+fn moment(seconds: i64) -> Moment {
+    Moment { wall: at(seconds), uptime: Duration::from_secs((1000 + seconds).unsigned_abs()) }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as it stands in a row")]
+fn up(seconds: i64) -> Option<Uptime> {
+    Some(moment(seconds).uptime)
+}
+
+fn occurrence(window: &str, opens: i64, closes: i64) -> Occurrence {
+    Occurrence {
+        window: window.into(),
+        pauses: at(opens),
+        opens: at(opens),
+        closes: at(closes),
+        enforce: false,
+    }
+}
+
+fn a() -> Occurrence {
+    occurrence("a", 100, 200)
+}
+
+fn b() -> Occurrence {
+    occurrence("b", 150, 300)
+}
+
+fn paused_by(holders: &[Occurrence]) -> Desired {
+    let until = holders.iter().map(|it| it.closes).max().unwrap();
+    Desired::Paused(Pause { holders: holders.to_vec(), until })
+}
+
+fn organization() -> Arc<Organization> {
+    Arc::new(Organization {
+        name: "default".into(),
+        url: "https://app.polytomic.com".into(),
+        api_version: "2025-09-18".into(),
+        organization_id: None,
+        key: KeySource::Environment("KEY".into()),
+        ca_file: None,
+        proxy: Proxy::None,
+    })
+}
+
+fn unheld() -> Case {
+    Case::new(SyncRef { organization: "default".into(), kind: SyncKind::Model, id: Uuid::from_u128(7) })
+}
+
+/// A case with a row in this state, for window `a`, written at its start.
+fn row(state: HoldState) -> Case {
+    let mut case = unheld();
+    let mut hold = case.new_hold(&organization(), state, at(100));
+    match state {
+        HoldState::Skipped | HoldState::Released => hold.leave_alone(&[a()]),
+        _ => {
+            hold.holders = vec![a()];
+            hold.resume_by = at(200);
+        }
+    }
+    if matches!(state, HoldState::Pausing) {
+        hold.unsettled.pause = up(100);
+    }
+    if matches!(state, HoldState::Resuming) {
+        hold.unsettled.resume = up(200);
+    }
+    case.hold = Some(hold);
+    case
+}
+
+fn saw(mut case: Case, state: SyncState, sent: i64) -> Case {
+    let evidence = Evidence::Saw { state, sent: moment(sent), by: Some("Ada".into()) };
+    case.call = Some(Call::Look);
+    case.hear(evidence, moment(sent));
+    case
+}
+
+fn answered(case: Case, active: bool, sent: i64, verdict: Verdict) -> Case {
+    let mut case = case;
+    let before = case.hold.clone().map(Box::new);
+    let mut hold =
+        case.hold.clone().unwrap_or_else(|| case.new_hold(&organization(), HoldState::Pausing, at(sent)));
+    if active {
+        hold.state = HoldState::Resuming;
+        hold.unsettled.resume = up(sent);
+        case.call = Some(Call::Resume { before: before.clone().unwrap() });
+    } else {
+        hold.state = HoldState::Pausing;
+        hold.unsettled.pause = up(sent);
+        case.call = Some(Call::Pause { before });
+    }
+    case.hold = Some(hold);
+    case.hear(Evidence::Answered { active, sent: moment(sent), verdict }, moment(sent));
+    case
+}
+
+fn unknown() -> Verdict {
+    Verdict::Unknown(Failure::new(FailureKind::Timeout, "no answer within 30s"))
+}
+
+fn refused() -> Verdict {
+    Verdict::Refused(Failure::new(FailureKind::Forbidden, "the API answered 403 Forbidden"))
+}
+
+fn decide(case: &Case, desired: &Desired, now: i64) -> Step {
+    decide_with(case, desired, now, |_| {})
+}
+
+fn decide_with<'a>(case: &Case, desired: &'a Desired, now: i64, change: impl FnOnce(&mut Turn<'a>)) -> Step {
+    let organization: &'static Arc<Organization> = Box::leak(Box::new(organization()));
+    let rules: &'static Rules = Box::leak(Box::default());
+    let mut turn = Turn {
+        now: moment(now),
+        desired,
+        organization: Some(organization),
+        may_pause: true,
+        key_proven: true,
+        jitter: 0.5,
+        rules,
+    };
+    change(&mut turn);
+    next_step(case, &turn)
+}
+
+/// A step in a word, with the row's state and what is told.
+fn word(step: &Step) -> String {
+    let told =
+        |events: &[Event]| events.iter().fold(String::new(), |told, it| told + " +" + it.kind.as_str());
+    match step {
+        Step::Rest { .. } => "rest".to_owned(),
+        Step::Look => "look".to_owned(),
+        Step::Pause { .. } => "pause".to_owned(),
+        Step::Resume { .. } => "resume".to_owned(),
+        Step::Keep { hold, events, .. } => format!("{}{}", hold.state.as_str(), told(events)),
+        Step::Forget { events } => format!("forget{}", told(events)),
+        Step::Defer { events, .. } => format!("defer{}", told(events)),
+    }
+}
+
+fn check(case: &Case, desired: &Desired, now: i64, expected: &str) {
+    let step = decide(case, desired, now);
+    assert_eq!(
+        word(&step),
+        expected,
+        "for {:?}, {desired:?} at {now}",
+        case.hold.as_ref().map(|it| it.state)
+    );
+}
+
+/// What is remembered, wanted and seen, and the step in a word.
+type Row<'a> = (Option<HoldState>, &'a Desired, Option<SyncState>, &'a str);
+
+#[test]
+fn the_table() {
+    use HoldState::{Held, Pausing, Released, Resuming, Settling, Skipped};
+    use SyncState::{Active, Gone, Inactive};
+    let paused = paused_by(&[a()]);
+    let both = paused_by(&[a(), b()]);
+    let running = Desired::Running;
+    let rows: &[Row] = &[
+        (None, &running, None, "rest"),
+        (None, &paused, None, "look"),
+        (None, &paused, Some(Active), "pause"),
+        (None, &paused, Some(Inactive), "skipped +skipped"),
+        (None, &paused, Some(Gone), "defer +gone"),
+        (Some(Skipped), &paused, None, "rest"),
+        (Some(Released), &paused, None, "rest"),
+        (Some(Skipped), &running, None, "forget"),
+        (Some(Released), &running, None, "forget"),
+        (Some(Skipped), &both, None, "look"),
+        (Some(Released), &both, Some(Active), "pause"),
+        (Some(Skipped), &both, Some(Inactive), "skipped +skipped"),
+        (Some(Pausing), &paused, None, "look"),
+        (Some(Pausing), &paused, Some(Active), "pause"),
+        (Some(Pausing), &paused, Some(Inactive), "held +paused"),
+        (Some(Pausing), &running, None, "look"),
+        (Some(Pausing), &running, Some(Active), "settling"),
+        (Some(Pausing), &running, Some(Inactive), "resume"),
+        (Some(Held), &paused, None, "look"),
+        (Some(Held), &paused, Some(Active), "released +released"),
+        (Some(Held), &paused, Some(Inactive), "rest"),
+        (Some(Held), &both, None, "held"),
+        (Some(Held), &running, None, "look"),
+        (Some(Held), &running, Some(Active), "forget +released"),
+        (Some(Held), &running, Some(Inactive), "resume"),
+        (Some(Held), &running, Some(Gone), "held +gone"),
+        (Some(Resuming), &running, None, "look"),
+        (Some(Resuming), &running, Some(Active), "settling +resumed"),
+        (Some(Resuming), &running, Some(Inactive), "resume"),
+        (Some(Resuming), &both, None, "look"),
+        (Some(Resuming), &both, Some(Active), "pause"),
+        (Some(Resuming), &both, Some(Inactive), "held +paused"),
+        (Some(Settling), &running, None, "forget"),
+        (Some(Settling), &both, None, "look"),
+        (Some(Settling), &both, Some(Active), "pause"),
+        (Some(Settling), &both, Some(Inactive), "skipped +skipped"),
+    ];
+    for (state, desired, seen, expected) in rows {
+        let case = state.map_or_else(unheld, row);
+        let case = seen.map_or(case.clone(), |seen| saw(case, seen, 210));
+        check(&case, desired, 210, expected);
+    }
+}
+
+#[test]
+fn a_confirmed_pause_is_held_and_a_confirmed_resume_is_forgotten() {
+    let paused = paused_by(&[a()]);
+    let step = decide(&answered(unheld(), false, 101, Verdict::Applied), &paused, 102);
+    assert_eq!(word(&step), "held +paused");
+    let Step::Keep { hold, .. } = step else { panic!("{step}") };
+    assert_eq!((hold.unsettled, hold.resume_by), (Unsettled::default(), at(200)));
+    check(
+        &answered(row(HoldState::Held), true, 201, Verdict::Applied),
+        &Desired::Running,
+        202,
+        "forget +resumed",
+    );
+}
+
+#[test]
+fn a_pause_that_was_never_answered_keeps_its_row_until_it_is_settled() {
+    // Sent at 190, given up at 195: the sync is seen running after the window …
+    let step = decide(&answered(unheld(), false, 190, unknown()), &paused_by(&[a()]), 195);
+    assert_eq!(word(&step), "pausing +pause_failed");
+    let mut case = unheld();
+    case.take(&step);
+    let step = decide(&saw(case.clone(), SyncState::Active, 201), &Desired::Running, 201);
+    assert_eq!(word(&step), "settling");
+    case.take(&step);
+    case.looked = up(201);
+    // … and the row waits until nothing sent before can be applied any more.
+    check(&case, &Desired::Running, 300, "rest");
+    check(&case, &Desired::Running, 195 + 119, "rest");
+    check(&case, &Desired::Running, 195 + 120, "look");
+    check(&saw(case.clone(), SyncState::Active, 314), &Desired::Running, 330, "rest");
+    check(&saw(case.clone(), SyncState::Active, 315), &Desired::Running, 330, "forget");
+    check(&saw(case, SyncState::Inactive, 315), &Desired::Running, 330, "resume");
+}
+
+#[test]
+fn a_refused_pause_leaves_nothing_to_settle_and_nothing_to_resume() {
+    let step = decide(&answered(unheld(), false, 110, refused()), &paused_by(&[a()]), 111);
+    assert_eq!(word(&step), "pausing +pause_failed");
+    let mut case = unheld();
+    case.take(&step);
+    check(&saw(case.clone(), SyncState::Active, 201), &Desired::Running, 201, "forget");
+    // Somebody else switched it off meanwhile: that is theirs to undo.
+    check(&saw(case.clone(), SyncState::Inactive, 201), &Desired::Running, 201, "forget");
+    check(&saw(case, SyncState::Inactive, 150), &paused_by(&[a()]), 150, "skipped +skipped");
+}
+
+#[test]
+fn a_refusal_does_not_settle_an_earlier_request() {
+    let mut case = row(HoldState::Pausing);
+    case.hold.as_mut().unwrap().unsettled.pause = up(105);
+    let step = decide(&answered(case, false, 110, refused()), &paused_by(&[a()]), 111);
+    let Step::Keep { hold, .. } = step else { panic!("{step}") };
+    assert_eq!(hold.unsettled.pause, up(105));
+}
+
+#[test]
+fn only_an_answer_sent_after_the_pause_began_decides_whose_it_is() {
+    let paused = paused_by(&[a()]);
+    check(&saw(unheld(), SyncState::Inactive, 99), &paused, 101, "look");
+    check(&saw(unheld(), SyncState::Active, 99), &paused, 101, "look");
+    check(&saw(unheld(), SyncState::Active, 100), &paused, 101, "pause");
+    // The second window of a skipped sync is a decision of its own.
+    check(&saw(row(HoldState::Skipped), SyncState::Active, 149), &paused_by(&[a(), b()]), 151, "look");
+}
+
+#[test]
+fn a_sync_that_was_switched_on_is_left_on_until_another_window_begins() {
+    let step = decide(&saw(row(HoldState::Held), SyncState::Active, 130), &paused_by(&[a()]), 130);
+    assert_eq!(word(&step), "released +released");
+    let mut case = row(HoldState::Held);
+    case.take(&step);
+    check(&case, &paused_by(&[a()]), 140, "rest");
+    check(&case, &paused_by(&[a(), b()]), 150, "look");
+    // Where `b` alone counts, its end is the end.
+    let step = decide(&saw(case, SyncState::Active, 151), &paused_by(&[a(), b()]), 151);
+    let Step::Pause { hold, until } = step else { panic!("{step}") };
+    assert_eq!((hold.holders.clone(), until), (vec![b()], at(300)));
+}
+
+#[test]
+fn enforcing_windows_pause_again_but_not_what_was_off_before() {
+    let enforced = |holders: &[Occurrence]| {
+        let holders = holders.iter().map(|it| Occurrence { enforce: true, ..it.clone() }).collect();
+        let Desired::Paused(pause) = paused_by(&[a()]) else { unreachable!() };
+        Desired::Paused(Pause { holders, ..pause })
+    };
+    check(&saw(row(HoldState::Held), SyncState::Active, 130), &enforced(&[a()]), 130, "pause");
+    check(&row(HoldState::Skipped), &enforced(&[a()]), 130, "rest");
+}
+
+#[test]
+fn an_unanswered_resume_is_the_likelier_cause_of_a_running_sync() {
+    let mut case = row(HoldState::Held);
+    case.hold.as_mut().unwrap().unsettled.resume = up(90);
+    let near = i64::try_from(SETTLE).unwrap() + 90;
+    check(&saw(case.clone(), SyncState::Active, near - 1), &paused_by(&[a()]), near, "pause");
+    check(&saw(case, SyncState::Active, near), &paused_by(&[a()]), near, "released +released");
+}
+
+#[test]
+fn without_a_configuration_nothing_is_paused_and_what_is_due_is_resumed() {
+    let alone = |turn: &mut Turn| {
+        turn.may_pause = false;
+        turn.organization = None;
+    };
+    let held = row(HoldState::Held);
+    let desired = |now| held.hold.as_ref().unwrap().desired_alone(at(now));
+    assert_eq!(word(&decide_with(&held, &desired(150), 150, alone)), "look");
+    assert_eq!(desired(200), Desired::Running);
+    let due = saw(held.clone(), SyncState::Inactive, 200);
+    assert_eq!(word(&decide_with(&due, &desired(200), 200, alone)), "resume");
+    let pausing = saw(row(HoldState::Pausing), SyncState::Active, 150);
+    assert_eq!(word(&decide_with(&pausing, &desired(150), 150, alone)), "rest");
+    assert_eq!(word(&decide_with(&unheld(), &paused_by(&[a()]), 150, alone)), "rest");
+}
+
+#[test]
+fn an_operators_resume_outlives_the_resume_itself() {
+    let mut case = row(HoldState::Held);
+    case.hold.as_mut().unwrap().leave_alone(&[a()]);
+    let paused = paused_by(&[a()]);
+    check(&case, &paused, 150, "look");
+    check(&saw(case.clone(), SyncState::Inactive, 150), &paused, 150, "resume");
+    let step = decide(&answered(case.clone(), true, 151, Verdict::Applied), &paused, 152);
+    assert_eq!(word(&step), "released +resumed");
+    let Step::Keep { hold, .. } = &step else { panic!("{step}") };
+    // Also where only the row can be asked.
+    let alone = hold.desired_alone(at(160));
+    case.take(&step);
+    check(&case, &alone, 160, "rest");
+    check(&case, &paused, 160, "rest");
+    check(&case, &Desired::Running, 200, "forget");
+}
+
+#[test]
+fn failures_wait_longer_each_time_and_a_failed_pause_does_not_delay_the_resume() {
+    let mut case = answered(unheld(), false, 110, unknown());
+    let step = decide(&case, &paused_by(&[a()]), 111);
+    case.take(&step);
+    assert_eq!(
+        case.retry,
+        Some(Retry {
+            pausing: true,
+            failures: 1,
+            not_before: moment(111).uptime + Duration::from_millis(500)
+        })
+    );
+    check(&case, &paused_by(&[a()]), 111, "rest");
+    check(&case, &Desired::Running, 111, "look");
+    let step = decide(&answered(case.clone(), false, 112, unknown()), &paused_by(&[a()]), 113);
+    let Step::Keep { hold, retry: Some(retry), .. } = step else { panic!("{step}") };
+    assert_eq!((hold.attempts, retry.failures), (2, 2));
+    assert_eq!(retry.not_before, moment(113).uptime + Duration::from_secs(1));
+}
+
+#[test]
+fn being_told_to_slow_down_is_not_a_failure() {
+    let throttled = Verdict::Refused(Failure::new(FailureKind::Throttled, "429"));
+    let step = decide(&answered(unheld(), false, 110, throttled), &paused_by(&[a()]), 111);
+    let Step::Keep { hold, events, retry } = step else { panic!("{step}") };
+    assert_eq!((hold.attempts, hold.unsettled, events.len(), retry), (0, Unsettled::default(), 0, None));
+}
+
+#[test]
+fn an_intent_that_could_not_be_written_never_was() {
+    let mut case = unheld();
+    let step = decide(&saw(case.clone(), SyncState::Active, 101), &paused_by(&[a()]), 101);
+    case.take(&step);
+    let failure = Failure::new(FailureKind::Ledger, "the disk is full");
+    case.hear(Evidence::NotWritten { failure }, moment(102));
+    assert_eq!(case.hold, None);
+    check(&case, &paused_by(&[a()]), 102, "defer +pause_failed");
+}
+
+#[test]
+fn it_is_told_once_that_a_sync_is_overdue_and_once_that_it_recovered() {
+    let mut case = row(HoldState::Held);
+    check(&case, &Desired::Running, 499, "look");
+    let step = decide(&case, &Desired::Running, 500);
+    assert_eq!(word(&step), "held +overdue");
+    case.take(&step);
+    check(&case, &Desired::Running, 501, "look");
+    check(&answered(case, true, 502, Verdict::Applied), &Desired::Running, 503, "forget +resumed +recovered");
+}
+
+#[test]
+fn a_deleted_sync_is_forgotten_after_a_day_and_only_if_the_key_works_elsewhere() {
+    let day = 24 * 3600;
+    let mut case = row(HoldState::Held);
+    for (now, expected) in [(210, "held +gone"), (4000, "held"), (210 + day - 1, "held")] {
+        let step = decide(&saw(case.clone(), SyncState::Gone, now), &Desired::Running, now);
+        assert_eq!(word(&step), expected, "at {now}");
+        case.take(&step);
+        // It is asked for again an hour later (an overdue row tells so first).
+        case.hold.as_mut().unwrap().overdue_told = true;
+        check(&case, &Desired::Running, now + 3599, "rest");
+        check(&case, &Desired::Running, now + 3600, "look");
+    }
+    let seen = saw(case, SyncState::Gone, 210 + day);
+    let unproven = decide_with(&seen, &Desired::Running, 210 + day, |turn| turn.key_proven = false);
+    assert_eq!(word(&unproven), "held");
+    check(&seen, &Desired::Running, 210 + day, "forget +forgotten");
+}
+
+#[test]
+fn a_row_keeps_the_address_under_which_it_was_paused() {
+    let desired = paused_by(&[a()]);
+    let moved =
+        Arc::new(Organization { url: "https://elsewhere.example".into(), ..(*organization()).clone() });
+    let step = decide_with(&saw(row(HoldState::Pausing), SyncState::Active, 150), &desired, 150, |turn| {
+        turn.organization = Some(&moved);
+    });
+    let Step::Pause { hold, .. } = step else { panic!("{step}") };
+    assert_eq!(hold.organization.url, "https://app.polytomic.com");
+}
+
+#[test]
+fn a_row_that_somebody_released_is_settled_too() {
+    // A pause of ours was given up at 110 and may still be applied.
+    let mut case = row(HoldState::Released);
+    case.hold.as_mut().unwrap().unsettled.pause = up(110);
+    case.looked = up(120);
+    let paused = paused_by(&[a()]);
+    check(&case, &paused, 150, "rest");
+    check(&saw(case.clone(), SyncState::Inactive, 150), &paused, 150, "resume");
+    // However long ago that was: nobody has looked since.
+    check(&case, &Desired::Running, 500, "settling");
+    let late = 110 + i64::try_from(SETTLE).unwrap();
+    let mut long = case.clone();
+    long.hold.as_mut().unwrap().left_alone[0].closes = at(900);
+    check(&long, &paused, late - 1, "rest");
+    check(&long, &paused, late, "look");
+    let step = decide(&saw(long, SyncState::Active, late), &paused, late);
+    let Step::Keep { hold, .. } = step else { panic!("{step}") };
+    assert_eq!((hold.state, hold.unsettled), (HoldState::Released, Unsettled::default()));
+}
+
+#[test]
+fn a_process_that_starts_looks_at_once_at_what_may_be_off() {
+    let mut case = row(HoldState::Settling);
+    case.hold.as_mut().unwrap().unsettled.pause = up(100);
+    check(&case, &Desired::Running, 110, "look");
+    check(&saw(case.clone(), SyncState::Active, 111), &Desired::Running, 111, "rest");
+    check(&saw(case, SyncState::Inactive, 111), &Desired::Running, 111, "resume");
+}
+
+#[test]
+fn a_resume_that_was_told_to_slow_down_is_sent_again_without_a_look() {
+    let throttled = Verdict::Refused(Failure::new(FailureKind::Throttled, "429"));
+    let mut case = answered(row(HoldState::Held), true, 201, throttled);
+    let step = decide(&case, &Desired::Running, 202);
+    assert_eq!(word(&step), "resume");
+    case.take(&step);
+    case.hear(Evidence::Answered { active: true, sent: moment(203), verdict: Verdict::Applied }, moment(203));
+    // The one that was refused left nothing to settle.
+    check(&case, &Desired::Running, 204, "forget +resumed");
+}
+
+#[test]
+fn an_answer_grows_stale_by_its_own_age() {
+    let mut case = row(HoldState::Held);
+    case.looked = up(100);
+    let mut case = saw(case, SyncState::Gone, 200);
+    case.drop_stale_evidence(moment(201).uptime, Duration::from_secs(10));
+    assert!(case.evidence.is_some(), "it was heard a second ago");
+    case.drop_stale_evidence(moment(211).uptime, Duration::from_secs(10));
+    assert!(case.evidence.is_none());
+}
+
+#[test]
+fn only_a_window_that_counts_can_enforce() {
+    let mut case = row(HoldState::Held);
+    let hold = case.hold.as_mut().unwrap();
+    hold.holders = vec![b()];
+    hold.leave_alone(&[a()]);
+    let Desired::Paused(pause) = paused_by(&[a(), b()]) else { unreachable!() };
+    let holders = vec![Occurrence { enforce: true, ..a() }, b()];
+    let desired = Desired::Paused(Pause { holders, ..pause });
+    check(&saw(case, SyncState::Active, 160), &desired, 160, "released +released");
+}
+
+#[test]
+fn an_operators_word_about_a_pause_on_its_way_outlives_a_failed_write() {
+    let mut case = unheld();
+    let step = decide(&saw(case.clone(), SyncState::Active, 101), &paused_by(&[a()]), 101);
+    case.take(&step);
+    let mut hold = case.hold.clone().unwrap();
+    hold.leave_alone(&[a()]);
+    case.decide_for(hold);
+    case.hear(Evidence::NotWritten { failure: Failure::new(FailureKind::Ledger, "full") }, moment(102));
+    case.take(&decide(&case, &paused_by(&[a()]), 102));
+    check(&case, &paused_by(&[a()]), 103, "rest");
+}
+
+#[test]
+fn a_key_that_moved_is_found_where_it_is_but_never_sent_elsewhere() {
+    let mut case = row(HoldState::Held);
+    let moved = Organization { key: KeySource::Credential("key".into()), ..(*organization()).clone() };
+    assert!(case.readdress(&Arc::new(moved.clone())));
+    assert_eq!(case.hold.as_ref().unwrap().organization.key, moved.key);
+    let elsewhere = Organization { url: "https://elsewhere.example".into(), ..moved };
+    assert!(!case.readdress(&Arc::new(elsewhere)));
+    assert_eq!(case.hold.unwrap().organization.url, "https://app.polytomic.com");
+}

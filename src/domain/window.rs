@@ -1,0 +1,248 @@
+//! When a window is open.
+//!
+//! A window is written in civil time, the way its author thinks of it, and is
+//! turned into instants only here, one start at a time.
+
+mod times;
+mod words;
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use times::{LONGEST_DAYS, Span, Times, TimesError};
+
+use super::schedule::Schedule;
+use super::sync::{Name, SyncRef};
+
+/// A maintenance window: when it is open, and which syncs it pauses.
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// Unique in the file.
+    pub name: Name,
+    /// When it is open.
+    pub times: Times,
+    /// How much earlier than the opening its syncs are paused.
+    pub lead: TimeDelta,
+    /// The syncs it pauses.
+    pub syncs: BTreeSet<SyncRef>,
+    /// What happens when somebody switches one of them on inside the window.
+    pub on_manual_resume: OnManualResume,
+    /// For people: carried into log and journal.
+    pub description: Option<String>,
+}
+
+/// What happens to a sync that we paused and somebody switched on again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnManualResume {
+    /// It stays on until another window opens.
+    #[default]
+    Respect,
+    /// It is paused again.
+    Enforce,
+}
+
+/// One opening of a window, `[opens, closes)`. Which opening it is, is told by
+/// `window` and `opens`: an edit that moves the end makes no new occurrence.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Occurrence {
+    /// The window's name.
+    pub window: Name,
+    /// When its syncs are paused: `opens` less the window's `lead`.
+    pub pauses: DateTime<Utc>,
+    /// When it opens.
+    pub opens: DateTime<Utc>,
+    /// When it closes. The instant itself is outside.
+    pub closes: DateTime<Utc>,
+    /// Whether its window asks to pause again what somebody switches on.
+    #[serde(default)]
+    pub enforce: bool,
+}
+
+impl Occurrence {
+    /// Whether both are the same opening, wherever they end.
+    pub fn is(&self, other: &Self) -> bool {
+        self.window == other.window && self.opens == other.opens
+    }
+}
+
+/// How a window starts.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// Again and again.
+    Recurring(Schedule),
+    /// Once.
+    Once(When),
+}
+
+/// How an occurrence ends.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// This much elapsed time after its start.
+    After(TimeDelta),
+    /// The first such time of day after its start.
+    TimeOfDay(NaiveTime),
+    /// The schedule's first match after its start.
+    Recurring(Schedule),
+    /// Then. For a window that happens once.
+    Once(When),
+}
+
+/// A TOML date-time: without offset it is civil time in the window's zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// `2026-12-25T06:00:00`
+    Local(NaiveDateTime),
+    /// `2026-12-25T06:00:00+01:00`
+    Instant(DateTime<Utc>),
+}
+
+/// On which dates, in the window's zone, an occurrence may start.
+#[derive(Debug, Clone, Default)]
+pub struct Dates {
+    /// Never on these.
+    pub skip: BTreeSet<NaiveDate>,
+    /// Not before this one.
+    pub first: Option<NaiveDate>,
+    /// Not after this one.
+    pub last: Option<NaiveDate>,
+}
+
+impl Window {
+    /// The occurrence that is open at this instant.
+    pub fn covering(&self, at: DateTime<Utc>) -> Option<Occurrence> {
+        self.times.covering(at).map(|span| self.occurrence(span))
+    }
+
+    /// The first occurrence that opens after this instant.
+    pub fn next_opening(&self, after: DateTime<Utc>) -> Option<Occurrence> {
+        self.times.next_opening(after).map(|span| self.occurrence(span))
+    }
+
+    /// The last occurrence that closed at or before this instant.
+    pub fn last_closed(&self, until: DateTime<Utc>) -> Option<Occurrence> {
+        self.times.last_closed(until).map(|span| self.occurrence(span))
+    }
+
+    /// Every occurrence that is open at some time in `[from, until)`, in order,
+    /// each whole.
+    pub fn occurrences(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = Occurrence> {
+        self.times.spans(from, until).map(|span| self.occurrence(span))
+    }
+
+    /// The occurrences that ask for a pause at this instant: those that are
+    /// open, and those whose `lead` has begun.
+    pub fn pausing(&self, at: DateTime<Utc>) -> impl Iterator<Item = Occurrence> {
+        // Opening exactly `lead` from now counts.
+        self.occurrences(at, later(later(at, self.lead), TimeDelta::nanoseconds(1)))
+    }
+
+    /// Every occurrence whose pause, `lead` included, overlaps or touches
+    /// `[from, until]`, in order, each whole.
+    pub fn pausing_within(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> impl Iterator<Item = Occurrence> {
+        let tick = TimeDelta::nanoseconds(1);
+        self.occurrences(later(from, -tick), later(later(until, self.lead), tick))
+    }
+
+    /// The first occurrence whose pause begins after this instant.
+    pub fn next_pausing(&self, after: DateTime<Utc>) -> Option<Occurrence> {
+        self.next_opening(later(after, self.lead))
+    }
+
+    /// The first instant after this one at which an occurrence's pause begins,
+    /// or it opens or closes.
+    pub fn next_change(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.next_change_with(after, &self.pausing(after).collect::<Vec<_>>())
+    }
+
+    /// The same, if it is known what asks for a pause now.
+    pub(super) fn next_change_with(
+        &self,
+        now: DateTime<Utc>,
+        pausing: &[Occurrence],
+    ) -> Option<DateTime<Utc>> {
+        let begun = pausing.iter().flat_map(|it| [it.opens, it.closes]);
+        let coming = self.next_pausing(now).into_iter().map(|it| it.pauses);
+        begun.chain(coming).filter(|change| *change > now).min()
+    }
+
+    /// Whether its syncs are resumed between its occurrences, as far as a year
+    /// after `reference` shows: a `lead` as long as the time between them joins
+    /// them all into one pause. Looks once a month and follows the pause that
+    /// it finds for as long as an occurrence may last.
+    pub fn check_lead(&self, reference: DateTime<Utc>) -> Result<(), LeadError> {
+        if self.lead < TimeDelta::zero() {
+            return Err(LeadError::Negative);
+        }
+        let longest = TimeDelta::days(LONGEST_DAYS);
+        let mut look = reference;
+        while self.lead > TimeDelta::zero() && look < later(reference, TimeDelta::days(400)) {
+            let mut until = look;
+            while let Some(closes) = self.pausing(until).map(|it| it.closes).max() {
+                until = closes;
+                if until - look > longest + self.lead {
+                    return Err(LeadError::NeverResumes);
+                }
+            }
+            look = until.max(later(look, longest));
+        }
+        Ok(())
+    }
+
+    fn occurrence(&self, span: Span) -> Occurrence {
+        let pauses = span.opens.checked_sub_signed(self.lead).unwrap_or(span.opens);
+        let enforce = self.on_manual_resume == OnManualResume::Enforce;
+        Occurrence { window: self.name.clone(), pauses, opens: span.opens, closes: span.closes, enforce }
+    }
+}
+
+/// A `lead` that makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LeadError {
+    /// It is negative.
+    #[error("`lead` is negative; syncs are paused before the window opens, never after")]
+    Negative,
+    /// The pauses touch, so the syncs stay off.
+    #[error(
+        "its syncs would never be resumed: with this `lead` each pause begins before, or just when, the one before \
+         it ends; shorten `lead`"
+    )]
+    NeverResumes,
+}
+
+fn later(at: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
+    at.checked_add_signed(by).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::zone::Zone;
+    use super::*;
+
+    #[test]
+    fn a_lead_as_long_as_the_time_between_occurrences_is_refused() {
+        let reference = "2026-01-01T00:00:00Z".parse().unwrap();
+        let hourly = Start::Recurring("0 * * * *".parse().unwrap());
+        let end = End::After(TimeDelta::minutes(50));
+        let times = Times::new(hourly, end, Dates::default(), Zone::utc(), reference).unwrap();
+        for (lead, verdict) in
+            [(-1, Err(LeadError::Negative)), (0, Ok(())), (9, Ok(())), (10, Err(LeadError::NeverResumes))]
+        {
+            let window = Window {
+                name: "hourly".into(),
+                times: times.clone(),
+                lead: TimeDelta::minutes(lead),
+                syncs: BTreeSet::new(),
+                on_manual_resume: OnManualResume::Respect,
+                description: None,
+            };
+            assert_eq!(window.check_lead(reference), verdict, "{lead} minutes");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Civil time to instant and back: the gap and fold rule, in one place.
+//!
+//! `chrono` is the language of time everywhere else; `jiff`, which knows the
+//! zones, does not leave this file.
+
+use std::fmt;
+
+use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
+use jiff::Timestamp;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+use super::sync::Name;
+
+/// A time zone with its IANA name. Two zones are equal if their names are.
+#[derive(Clone)]
+pub struct Zone {
+    name: Name,
+    rules: TimeZone,
+}
+
+/// What a civil time means in a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolved {
+    /// It happens once.
+    One(DateTime<Utc>),
+    /// It happens twice, because clocks went back: its first and second pass.
+    Fold(DateTime<Utc>, DateTime<Utc>),
+    /// It does not happen, because clocks went forward: the first instant
+    /// after the gap.
+    Gap(DateTime<Utc>),
+}
+
+/// A change of a zone's offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transition {
+    /// The first instant with the new offset.
+    pub at: DateTime<Utc>,
+    /// How far clocks jump: positive in spring, negative in autumn.
+    pub shift: TimeDelta,
+}
+
+impl Zone {
+    /// The zone of this name with these rules.
+    pub fn new(name: impl Into<Name>, rules: TimeZone) -> Self {
+        Self { name: name.into(), rules }
+    }
+
+    /// Universal time, which needs no database.
+    pub fn utc() -> Self {
+        Self::new("UTC", TimeZone::UTC)
+    }
+
+    /// The IANA name.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Which instant or instants a civil time is.
+    pub fn resolve(&self, civil: NaiveDateTime) -> Resolved {
+        match self.rules.to_ambiguous_timestamp(to_jiff_civil(civil)).offset() {
+            AmbiguousOffset::Unambiguous { offset } => Resolved::One(less(civil, offset.seconds())),
+            AmbiguousOffset::Fold { before, after } => {
+                Resolved::Fold(less(civil, before.seconds()), less(civil, after.seconds()))
+            }
+            AmbiguousOffset::Gap { after, .. } => {
+                // Read with the later offset, a missing time lies before the jump.
+                let before_the_jump = less(civil, after.seconds());
+                Resolved::Gap(self.next_transition(before_the_jump).map_or(before_the_jump, |next| next.at))
+            }
+        }
+    }
+
+    /// The instant that a fixed civil time stands for: the first one after the
+    /// gap if it does not exist, its first pass if it exists twice. Never
+    /// decreases as `civil` grows.
+    pub fn instant(&self, civil: NaiveDateTime) -> DateTime<Utc> {
+        match self.resolve(civil) {
+            Resolved::One(at) | Resolved::Fold(at, _) | Resolved::Gap(at) => at,
+        }
+    }
+
+    /// What clocks show at this instant.
+    pub fn civil(&self, at: DateTime<Utc>) -> NaiveDateTime {
+        more(at, self.offset_seconds(at))
+    }
+
+    /// Seconds that clocks are ahead of UTC at this instant.
+    pub fn offset_seconds(&self, at: DateTime<Utc>) -> i32 {
+        self.rules.to_offset(to_jiff(at)).seconds()
+    }
+
+    /// What the offset at this instant is called: `CEST`, or `+03`.
+    pub fn abbreviation(&self, at: DateTime<Utc>) -> String {
+        self.rules.to_offset_info(to_jiff(at)).abbreviation().to_owned()
+    }
+
+    /// The first change of the offset after this instant.
+    pub fn next_transition(&self, after: DateTime<Utc>) -> Option<Transition> {
+        self.rules
+            .following(to_jiff(after))
+            .map(|next| self.transition(next.timestamp()))
+            .find(|next| !next.shift.is_zero())
+    }
+
+    /// The last change of the offset before this instant.
+    pub fn previous_transition(&self, before: DateTime<Utc>) -> Option<Transition> {
+        self.rules
+            .preceding(to_jiff(before))
+            .map(|previous| self.transition(previous.timestamp()))
+            .find(|previous| !previous.shift.is_zero())
+    }
+
+    fn transition(&self, at: Timestamp) -> Transition {
+        let at = from_jiff(at);
+        let before = self.offset_seconds(at - TimeDelta::nanoseconds(1));
+        Transition { at, shift: TimeDelta::seconds((self.offset_seconds(at) - before).into()) }
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Zone({})", self.name)
+    }
+}
+
+impl PartialEq for Zone {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Zone {}
+
+fn less(civil: NaiveDateTime, offset_seconds: i32) -> DateTime<Utc> {
+    civil.checked_sub_signed(TimeDelta::seconds(offset_seconds.into())).unwrap_or(civil).and_utc()
+}
+
+fn more(at: DateTime<Utc>, offset_seconds: i32) -> NaiveDateTime {
+    let at = at.naive_utc();
+    at.checked_add_signed(TimeDelta::seconds(offset_seconds.into())).unwrap_or(at)
+}
+
+/// Beyond the years that `jiff` knows, its first or last instant stands in:
+/// offsets do not change out there.
+fn to_jiff(at: DateTime<Utc>) -> Timestamp {
+    let nanoseconds = at.timestamp_subsec_nanos().min(999_999_999).cast_signed();
+    Timestamp::new(at.timestamp(), nanoseconds).unwrap_or(if at.timestamp() < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
+}
+
+fn from_jiff(at: Timestamp) -> DateTime<Utc> {
+    let nanoseconds = at.subsec_nanosecond();
+    // jiff counts nanoseconds towards zero, chrono always upwards.
+    let (seconds, nanoseconds) = if nanoseconds < 0 {
+        (at.as_second() - 1, nanoseconds + 1_000_000_000)
+    } else {
+        (at.as_second(), nanoseconds)
+    };
+    DateTime::from_timestamp(seconds, nanoseconds.cast_unsigned()).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+fn to_jiff_civil(civil: NaiveDateTime) -> jiff::civil::DateTime {
+    fn small<T: TryFrom<u32> + Default>(number: u32) -> T {
+        T::try_from(number).unwrap_or_default()
+    }
+    let (date, time) = (civil.date(), civil.time());
+    let year = i16::try_from(date.year().clamp(-9999, 9999)).unwrap_or_default();
+    jiff::civil::DateTime::new(
+        year,
+        small(date.month()),
+        small(date.day()),
+        small(time.hour()),
+        small(time.minute()),
+        small(time.second()),
+        small(time.nanosecond().min(999_999_999)),
+    )
+    // Only 29 February of a clamped leap year is left.
+    .unwrap_or(if date.year() < 0 { jiff::civil::DateTime::MIN } else { jiff::civil::DateTime::MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_york() -> Zone {
+        // The rule since 2007, as POSIX writes it.
+        Zone::new("America/New_York", TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").unwrap())
+    }
+
+    fn civil(text: &str) -> NaiveDateTime {
+        text.parse().unwrap()
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_missing_civil_time_is_the_first_instant_after_the_gap() {
+        for missing in ["2026-03-08T02:00:00", "2026-03-08T02:30:00", "2026-03-08T02:59:59"] {
+            assert_eq!(
+                new_york().resolve(civil(missing)),
+                Resolved::Gap(at("2026-03-08T07:00:00Z")),
+                "{missing}"
+            );
+        }
+        assert_eq!(
+            new_york().resolve(civil("2026-03-08T03:00:00")),
+            Resolved::One(at("2026-03-08T07:00:00Z"))
+        );
+    }
+
+    #[test]
+    fn a_repeated_civil_time_is_its_first_pass() {
+        let zone = new_york();
+        let (first, second) = (at("2026-11-01T05:30:00Z"), at("2026-11-01T06:30:00Z"));
+        assert_eq!(zone.resolve(civil("2026-11-01T01:30:00")), Resolved::Fold(first, second));
+        assert_eq!(zone.instant(civil("2026-11-01T01:30:00")), first);
+        assert_eq!(zone.civil(first), zone.civil(second));
+        assert_eq!((zone.abbreviation(first).as_str(), zone.abbreviation(second).as_str()), ("EDT", "EST"));
+    }
+
+    #[test]
+    fn transitions_tell_how_far_clocks_jump() {
+        let zone = new_york();
+        let spring = Transition { at: at("2026-03-08T07:00:00Z"), shift: TimeDelta::hours(1) };
+        let autumn = Transition { at: at("2026-11-01T06:00:00Z"), shift: TimeDelta::hours(-1) };
+        assert_eq!(zone.next_transition(at("2026-01-01T00:00:00Z")), Some(spring));
+        assert_eq!(zone.next_transition(spring.at), Some(autumn));
+        assert_eq!(zone.previous_transition(autumn.at), Some(spring));
+        assert_eq!(Zone::utc().next_transition(spring.at), None);
+    }
+
+    #[test]
+    fn the_ends_of_time_do_not_panic() {
+        for zone in [new_york(), Zone::utc()] {
+            for civil in [NaiveDateTime::MIN, NaiveDateTime::MAX] {
+                zone.resolve(civil);
+            }
+            for at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+                zone.civil(at);
+                zone.abbreviation(at);
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! REMEMBERS: the durable ledger of holds, and the journal.
+//!
+//! One SQLite file. [`Store`] is that file, blocking; [`Ledger`] is a handle to
+//! a thread that owns it. A commit that has returned is on disk; one whose
+//! waiter went away is written all the same, so a future may be dropped at any
+//! point. What cannot be read is never taken for empty.
+
+mod change;
+mod error;
+mod journal;
+mod lock;
+mod open;
+mod rows;
+mod schema;
+mod store;
+mod thread;
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use change::Change;
+pub use error::{LedgerError, OpenError};
+pub use journal::{Entry, HistoryQuery, SyncFilter};
+pub use lock::{Lock, LockError};
+pub use store::{Contents, Store};
+use thread::Request;
+
+type Result<T> = std::result::Result<T, LedgerError>;
+
+/// Entries that one prune removes at a time, so that no write waits long.
+const PRUNE_BATCH: usize = 500;
+
+/// The ledger, for tasks. Clones are handles to the same one; when the last is
+/// dropped, what was asked for is finished and the file is closed.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    queue: mpsc::Sender<Request>,
+    // The thread holds the sender, and drops it when it ends.
+    ended: watch::Receiver<()>,
+    // Where a second reader finds what the thread writes; none in memory.
+    path: Option<Arc<Path>>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Ledger {
+    /// Hands `store` to a thread named `ledger`.
+    ///
+    /// # Panics
+    ///
+    /// If the system gives no thread: at the start of a process that is its end.
+    pub fn start(store: Store) -> Self {
+        let commits = store.commit_counter();
+        let path = store.path().map(Arc::from);
+        let (queue, requests) = mpsc::channel(thread::QUEUE);
+        let (ending, ended) = watch::channel(());
+        std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || thread::run(store, requests, ending))
+            .expect("the system has a thread to give");
+        Self { queue, ended, path, commits }
+    }
+
+    /// Writes `change`, all or nothing. Once it has returned `Ok`, no crash
+    /// and no power loss undoes it.
+    ///
+    /// If the future is dropped the change may be written all the same.
+    pub async fn commit(&self, change: Change) -> Result<()> {
+        self.ask(|answer| Request::Commit(change, answer)).await
+    }
+
+    /// Takes `change` into the queue at once, behind all that was submitted
+    /// before it, and gives a future that ends as that of [`Ledger::commit`].
+    pub fn submit(&self, change: Change) -> impl Future<Output = Result<()>> + Send + use<> {
+        let (answer, answered) = oneshot::channel();
+        let refused =
+            self.queue.try_send(Request::Commit(change, answer)).err().map(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => LedgerError::Crowded,
+                mpsc::error::TrySendError::Closed(_) => LedgerError::Stopped,
+            });
+        async {
+            match refused {
+                Some(error) => Err(error),
+                None => answered.await.map_err(|_| LedgerError::Stopped)?,
+            }
+        }
+    }
+
+    /// The entries of the journal that `query` asks for, newest last. A long
+    /// question delays no write.
+    pub async fn history(&self, query: HistoryQuery) -> Result<Vec<Entry>> {
+        match self.path.clone() {
+            Some(path) => beside(path, move |store| store.history(&query)).await,
+            None => self.ask(|answer| Request::History(Box::new(query), answer)).await,
+        }
+    }
+
+    /// Removes the entries from before `before`, oldest first and little by
+    /// little, and says how many there were. Dropped half-way, it has removed
+    /// some.
+    pub async fn prune(&self, before: DateTime<Utc>) -> Result<usize> {
+        let mut all = 0;
+        loop {
+            let some = self.ask(|answer| Request::Prune(before, PRUNE_BATCH, answer)).await?;
+            all += some;
+            if some < PRUNE_BATCH {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Waits until all that was asked for before is done.
+    pub async fn flush(&self) -> Result<()> {
+        self.ask(Request::Flush).await
+    }
+
+    /// How many transactions were committed: with many tasks far fewer than
+    /// changes.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Copies the ledger into the new file `path` (mode 0600), as of one
+    /// moment and in one file, without stopping.
+    pub async fn backup(&self, path: PathBuf) -> std::result::Result<(), BackupError> {
+        let io = |source| BackupError::Io { path: path.clone(), source };
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(io)?;
+        let to = path.clone();
+        let copied = match self.path.clone() {
+            Some(ledger) => beside(ledger, move |store| store.copy_to(&to)).await,
+            None => self.ask(|answer| Request::Copy(to, answer)).await,
+        };
+        copied.map_err(|source| BackupError::Copy { path: path.clone(), source })?;
+        // SQLite does not sync what it vacuums into.
+        file.sync_all().map_err(io)?;
+        Ok(open::sync_directory_of(&path)?)
+    }
+
+    /// Gives this handle up and waits until the ledger is closed, which it is
+    /// once every other handle was dropped too.
+    pub async fn closed(self) {
+        let Self { queue, mut ended, .. } = self;
+        drop(queue);
+        while ended.changed().await.is_ok() {}
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(request(answer)).await.map_err(|_| LedgerError::Stopped)?;
+        // Nobody answers: the store failed before the request's turn came.
+        answered.await.map_err(|_| LedgerError::Stopped)?
+    }
+}
+
+/// Reads the file through a connection of its own, off the runtime's threads.
+async fn beside<T: Send + 'static>(
+    path: Arc<Path>,
+    read: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let work = move || read(&Store::read_only(&path).map_err(|it| LedgerError::Unreadable(Arc::new(it)))?);
+    tokio::task::spawn_blocking(work).await.map_err(|_| LedgerError::Stopped)?
+}
+
+/// Why a backup was not made. What there is at its path then is not one.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The file was there already, or could not be made or synced.
+    #[error("could not make backup `{path}`")]
+    Io {
+        /// The backup.
+        path: PathBuf,
+        /// How it failed.
+        source: io::Error,
+    },
+    /// The ledger could not be copied.
+    #[error("could not copy the ledger to `{path}`")]
+    Copy {
+        /// The backup.
+        path: PathBuf,
+        /// How it failed.
+        source: LedgerError,
+    },
+    /// Its directory could not be synced.
+    #[error(transparent)]
+    Directory(#[from] OpenError),
+}

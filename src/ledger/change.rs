@@ -1,0 +1,92 @@
+//! One change of the ledger: what one step writes, all of it or nothing.
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::event::Event;
+use crate::domain::hold::Hold;
+use crate::domain::sync::{Name, SyncRef};
+use crate::domain::watch::WindowWatch;
+
+/// Writes that belong together. They take effect in the order in which they
+/// were added, and all at once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use = "a change does nothing until it is committed"]
+pub struct Change(Vec<Write>);
+
+/// One write of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Write {
+    PutHold(Box<Hold>),
+    DropHold(SyncRef),
+    PutWatch(WindowWatch),
+    DropWatch(Name),
+    Record(DateTime<Utc>, Box<Event>),
+}
+
+impl Change {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes `hold`, in place of the sync's earlier one if it has one.
+    pub fn put(mut self, hold: Hold) -> Self {
+        self.0.push(Write::PutHold(Box::new(hold)));
+        self
+    }
+
+    /// Drops the sync's hold, if it has one.
+    pub fn forget(mut self, sync: SyncRef) -> Self {
+        self.0.push(Write::DropHold(sync));
+        self
+    }
+
+    /// Writes `watch`, in place of the window's earlier one if it has one.
+    pub fn watch(mut self, watch: WindowWatch) -> Self {
+        self.0.push(Write::PutWatch(watch));
+        self
+    }
+
+    /// Drops the window's watch, if it has one.
+    pub fn unwatch(mut self, window: Name) -> Self {
+        self.0.push(Write::DropWatch(window));
+        self
+    }
+
+    /// Adds to the journal that `event` happened `at`.
+    pub fn record(mut self, at: DateTime<Utc>, event: Event) -> Self {
+        self.0.push(Write::Record(at, Box::new(event)));
+        self
+    }
+
+    /// The sync whose row it writes or drops, if it does.
+    pub fn sync(&self) -> Option<&SyncRef> {
+        self.0.iter().find_map(|write| match write {
+            Write::PutHold(hold) => Some(&hold.sync),
+            Write::DropHold(sync) => Some(sync),
+            Write::PutWatch(_) | Write::DropWatch(_) | Write::Record(..) => None,
+        })
+    }
+
+    /// What it adds to the journal.
+    pub fn events(&self) -> impl Iterator<Item = (DateTime<Utc>, &Event)> {
+        self.0.iter().filter_map(|write| match write {
+            Write::Record(at, event) => Some((*at, &**event)),
+            Write::PutHold(_) | Write::DropHold(_) | Write::PutWatch(_) | Write::DropWatch(_) => None,
+        })
+    }
+
+    /// Adds all that `other` writes after its own.
+    pub fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Whether it writes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn writes(&self) -> impl Iterator<Item = &Write> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,226 @@
+//! How values are written in columns, and read back.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::serde::ts_milliseconds;
+use chrono::{DateTime, Utc};
+use rusqlite::Row;
+use rusqlite::types::Type;
+use serde::{Deserialize, Serialize};
+
+use super::Entry;
+use crate::domain::event::Event;
+use crate::domain::hold::{Gone, Hold, HoldState, Unsettled};
+use crate::domain::organization::{KeySource, Organization, Proxy};
+use crate::domain::sync::{Name, SyncKind, SyncRef};
+use crate::domain::watch::WindowWatch;
+use crate::domain::window::Occurrence;
+
+type Result<T> = rusqlite::Result<T>;
+
+/// An occurrence in JSON. Instants are milliseconds here as in the columns.
+#[derive(Serialize, Deserialize)]
+struct OccurrenceRow {
+    window: Name,
+    #[serde(with = "ts_milliseconds")]
+    pauses: DateTime<Utc>,
+    #[serde(with = "ts_milliseconds")]
+    opens: DateTime<Utc>,
+    #[serde(with = "ts_milliseconds")]
+    closes: DateTime<Utc>,
+    #[serde(default)]
+    enforce: bool,
+}
+
+impl From<&Occurrence> for OccurrenceRow {
+    fn from(it: &Occurrence) -> Self {
+        Self {
+            window: it.window.clone(),
+            pauses: it.pauses,
+            opens: it.opens,
+            closes: it.closes,
+            enforce: it.enforce,
+        }
+    }
+}
+
+impl From<OccurrenceRow> for Occurrence {
+    fn from(it: OccurrenceRow) -> Self {
+        Self { window: it.window, pauses: it.pauses, opens: it.opens, closes: it.closes, enforce: it.enforce }
+    }
+}
+
+pub(super) fn occurrences_to_json(all: &[Occurrence]) -> Result<String> {
+    to_json(&all.iter().map(OccurrenceRow::from).collect::<Vec<_>>())
+}
+
+pub(super) fn occurrence_to_json(one: &Occurrence) -> Result<String> {
+    to_json(&OccurrenceRow::from(one))
+}
+
+fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// Text of a path. One that is not UTF-8 would read back as another path.
+pub(super) fn path_text(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        let text = format!("path `{}` is not UTF-8", path.display());
+        rusqlite::Error::ToSqlConversionFailure(text.into())
+    })
+}
+
+pub(super) fn key_text(key: &KeySource) -> Result<String> {
+    if let KeySource::File(path) = key {
+        path_text(path)?;
+    }
+    Ok(key.to_string())
+}
+
+pub(super) fn proxy_text(proxy: &Proxy) -> String {
+    match proxy {
+        Proxy::None => "none".to_owned(),
+        Proxy::Environment => "environment".to_owned(),
+        Proxy::Url(url) => format!("url:{url}"),
+    }
+}
+
+fn proxy(text: &str) -> Option<Proxy> {
+    match text {
+        "none" => Some(Proxy::None),
+        "environment" => Some(Proxy::Environment),
+        other => Some(Proxy::Url(other.strip_prefix("url:")?.to_owned())),
+    }
+}
+
+fn kind(text: &str) -> Option<SyncKind> {
+    [SyncKind::Model, SyncKind::Bulk].into_iter().find(|it| it.as_str() == text)
+}
+
+fn state(text: &str) -> Option<HoldState> {
+    use HoldState::{Held, Pausing, Released, Resuming, Settling, Skipped};
+    [Pausing, Held, Resuming, Settling, Skipped, Released].into_iter().find(|it| it.as_str() == text)
+}
+
+/// A column that holds what we never write.
+fn unreadable(row: &Row<'_>, column: &str) -> rusqlite::Error {
+    let index = row.as_ref().column_index(column).unwrap_or(usize::MAX);
+    let text = format!("column `{column}` holds what this version never writes");
+    rusqlite::Error::FromSqlConversionFailure(index, Type::Text, text.into())
+}
+
+fn with<T>(row: &Row<'_>, column: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+    let text: String = row.get(column)?;
+    read(&text).ok_or_else(|| unreadable(row, column))
+}
+
+fn optional<T>(row: &Row<'_>, column: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| read(&text).ok_or_else(|| unreadable(row, column))).transpose()
+}
+
+fn parsed<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn occurrence(text: &str) -> Option<Occurrence> {
+    serde_json::from_str::<OccurrenceRow>(text).ok().map(Into::into)
+}
+
+fn occurrences(text: &str) -> Option<Vec<Occurrence>> {
+    let rows: Vec<OccurrenceRow> = serde_json::from_str(text).ok()?;
+    Some(rows.into_iter().map(Into::into).collect())
+}
+
+fn instant(row: &Row<'_>, column: &str) -> Result<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(row.get(column)?).ok_or_else(|| unreadable(row, column))
+}
+
+fn optional_instant(row: &Row<'_>, column: &str) -> Result<Option<DateTime<Utc>>> {
+    let millis: Option<i64> = row.get(column)?;
+    millis.map(|it| DateTime::from_timestamp_millis(it).ok_or_else(|| unreadable(row, column))).transpose()
+}
+
+/// A name of the file, which is short text that many rows share.
+fn name(row: &Row<'_>, column: &str) -> Result<Name> {
+    row.get::<_, String>(column).map(Name::from)
+}
+
+pub(super) fn organization(row: &Row<'_>) -> Result<(i64, Arc<Organization>)> {
+    let organization = Organization {
+        name: name(row, "name")?,
+        url: row.get("url")?,
+        api_version: row.get("api_version")?,
+        organization_id: optional(row, "organization_id", parsed)?,
+        key: with(row, "key_source", parsed)?,
+        ca_file: row.get::<_, Option<String>>("ca_file")?.map(PathBuf::from),
+        proxy: with(row, "proxy", proxy)?,
+    };
+    Ok((row.get("id")?, Arc::new(organization)))
+}
+
+pub(super) fn hold(
+    row: &Row<'_>,
+    organization: impl FnOnce(i64) -> Option<Arc<Organization>>,
+) -> Result<Hold> {
+    // Whoever sent it may still be trying, and nobody knows since when: this
+    // process counts from its own start.
+    let mark = |column| row.get::<_, bool>(column).map(|it| it.then_some(Duration::ZERO));
+    Ok(Hold {
+        sync: SyncRef {
+            organization: name(row, "organization")?,
+            kind: with(row, "kind", kind)?,
+            id: with(row, "sync", parsed)?,
+        },
+        name: row.get("name")?,
+        organization: organization(row.get("organization_version")?)
+            .ok_or_else(|| unreadable(row, "organization_version"))?,
+        state: with(row, "state", state)?,
+        holders: with(row, "holders", occurrences)?,
+        left_alone: with(row, "left_alone", occurrences)?,
+        since: instant(row, "since")?,
+        resume_by: instant(row, "resume_by")?,
+        unsettled: Unsettled { pause: mark("unsettled_pause")?, resume: mark("unsettled_resume")? },
+        attempts: row.get("attempts")?,
+        last_error: row.get("last_error")?,
+        gone: match optional_instant(row, "gone_since")? {
+            Some(since) => Some(Gone { since, times: row.get("gone_times")? }),
+            None => None,
+        },
+        overdue_told: row.get("overdue_told")?,
+    })
+}
+
+pub(super) fn watch(row: &Row<'_>) -> Result<WindowWatch> {
+    Ok(WindowWatch {
+        window: name(row, "window")?,
+        fingerprint: row.get("fingerprint")?,
+        seen_until: instant(row, "seen_until")?,
+        open: optional(row, "open", occurrence)?,
+    })
+}
+
+pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
+    let sync = match optional(row, "sync", parsed)? {
+        Some(id) => {
+            Some(SyncRef { organization: name(row, "organization")?, kind: with(row, "kind", kind)?, id })
+        }
+        None => None,
+    };
+    let event = Event {
+        kind: with(row, "event", parsed)?,
+        sync,
+        name: row.get("name")?,
+        window: row.get::<_, Option<String>>("window")?.map(Name::from),
+        occurrence: optional_instant(row, "occurrence")?,
+        by: row.get("done_by")?,
+        attempt: row.get("attempt")?,
+        error: row.get("error")?,
+        detail: row.get("detail")?,
+        took: None,
+    };
+    Ok(Entry { id: row.get("id")?, at: instant(row, "at")?, event })
+}

@@ -1,0 +1,347 @@
+//! The ledger's file: what is in it, and changing it all at once or not at all.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::change::{Change, Write};
+use super::journal::{Entry, HistoryQuery};
+use super::{LedgerError, OpenError, open, rows};
+use crate::domain::event::Event;
+use crate::domain::hold::Hold;
+use crate::domain::organization::Organization;
+use crate::domain::sync::{Name, SyncRef};
+use crate::domain::watch::WindowWatch;
+
+type Result<T> = std::result::Result<T, LedgerError>;
+
+/// So many writes after the last one, the log is copied into the file. It
+/// bounds the log to some megabytes.
+const WRITES_PER_CHECKPOINT: usize = 2000;
+
+/// The ledger, open, and blocking: each call returns when it is done, a write
+/// when it is on disk.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    file: Option<FileIdentity>,
+    commits: Arc<AtomicU64>,
+    writes_since_checkpoint: usize,
+}
+
+/// All that a process must know to go on where the one before it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// In the order of their syncs. What was unsettled is so since
+    /// [`std::time::Duration::ZERO`], the start of this process.
+    pub holds: Vec<Hold>,
+    /// In the order of their windows' names.
+    pub watches: Vec<WindowWatch>,
+}
+
+impl Store {
+    /// Opens the ledger at `path`, or makes it if there is none: that is, no
+    /// file or one of zero length. Anything else that is not a sound ledger of
+    /// this version or an earlier one is refused and left as it is.
+    ///
+    /// The caller holds the [`super::Lock`].
+    pub fn open(path: &Path) -> std::result::Result<Self, OpenError> {
+        let connection = open::writer(path)?;
+        let file = FileIdentity::of(path).map_err(|source| OpenError::Io {
+            doing: "look at",
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self::new(connection, Some(file)))
+    }
+
+    /// A ledger that ends with this value. For simulations.
+    pub fn in_memory() -> std::result::Result<Self, OpenError> {
+        Ok(Self::new(open::in_memory()?, None))
+    }
+
+    /// Opens the ledger at `path` for reading: beside a daemon that writes it,
+    /// or when there is none, however the last one ended. Writing is an error.
+    pub fn read_only(path: &Path) -> std::result::Result<Self, OpenError> {
+        Ok(Self::new(open::reader(path)?, None))
+    }
+
+    fn new(connection: Connection, file: Option<FileIdentity>) -> Self {
+        connection.set_prepared_statement_cache_capacity(32);
+        Self { connection, file, commits: Arc::default(), writes_since_checkpoint: 0 }
+    }
+
+    /// Everything but the journal, as of one moment.
+    pub fn contents(&self) -> Result<Contents> {
+        // One transaction, so that a writer beside us is seen wholly or not at all.
+        let snapshot = self.connection.unchecked_transaction()?;
+        let organizations: HashMap<i64, Arc<Organization>> = snapshot
+            .prepare("SELECT * FROM organization")?
+            .query_map([], rows::organization)?
+            .collect::<rusqlite::Result<_>>()?;
+        let holds = snapshot
+            .prepare("SELECT * FROM hold ORDER BY organization, kind, sync")?
+            .query_map([], |row| rows::hold(row, |version| organizations.get(&version).cloned()))?
+            .collect::<rusqlite::Result<_>>()?;
+        let watches = snapshot
+            .prepare("SELECT * FROM window_watch ORDER BY \"window\"")?
+            .query_map([], rows::watch)?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Contents { holds, watches })
+    }
+
+    /// Writes all of `changes` in one transaction, or nothing. When it
+    /// returns they are on disk.
+    pub fn apply(&mut self, changes: &[Change]) -> Result<()> {
+        if let Some(file) = &self.file {
+            file.is_still_there()?;
+        }
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let writes = || changes.iter().flat_map(Change::writes);
+        for write in writes() {
+            perform(&transaction, write)?;
+        }
+        if writes().any(|it| matches!(it, Write::PutHold(_) | Write::DropHold(_))) {
+            remove_unused_organizations(&transaction)?;
+        }
+        transaction.commit()?;
+        self.wrote(writes().count())
+    }
+
+    /// Counts what went into the log, and empties it now and then. A failure
+    /// to do so undoes nothing, but it is told: if it is of fsync, it is fatal.
+    fn wrote(&mut self, writes: usize) -> Result<()> {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.writes_since_checkpoint += writes;
+        if self.writes_since_checkpoint < WRITES_PER_CHECKPOINT {
+            return Ok(());
+        }
+        match self.checkpoint() {
+            Err(error) if error.is_fatal() => Err(error),
+            // The change is safe in the log, which grows until there is room.
+            _ => Ok(()),
+        }
+    }
+
+    /// The entries of the journal that `query` asks for, newest last.
+    pub fn history(&self, query: &HistoryQuery) -> Result<Vec<Entry>> {
+        Ok(query.run(&self.connection)?)
+    }
+
+    /// Removes the oldest entries from before `before`, no more than `limit`
+    /// of them, and says how many it removed. When that is `limit`, ask again.
+    pub fn prune(&mut self, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let removed = self.connection.execute(
+            "DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE at < ?1 ORDER BY at LIMIT ?2)",
+            params![before.timestamp_millis(), limit],
+        )?;
+        self.wrote(removed)?;
+        Ok(removed)
+    }
+
+    /// What SQLite finds wrong with the whole file, if anything. Reads all of it.
+    pub fn check(&self) -> Result<Option<String>> {
+        Ok(open::quick_check(&self.connection, None)?)
+    }
+
+    /// Copies the ledger to the empty or new file `path`, as of one moment and
+    /// in one file, while others may write it.
+    pub(super) fn copy_to(&self, path: &Path) -> Result<()> {
+        self.connection.execute("VACUUM INTO ?1", [rows::path_text(path)?])?;
+        Ok(())
+    }
+
+    /// Copies the log into the file, so that the file alone is the ledger. It
+    /// waits for nobody: what a reader still needs is copied the next time.
+    pub fn checkpoint(&mut self) -> Result<()> {
+        self.writes_since_checkpoint = 0;
+        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Closes it in order: with an empty log, so that a backup may be put in the
+    /// file's place. The files beside it stay, for a start on a full disk.
+    ///
+    /// Without it nothing is lost; the next process reads the log.
+    pub fn close(self) -> Result<()> {
+        Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+
+    /// Refuses to grow the file beyond `pages` pages of 4 KiB, as a full disk
+    /// would.
+    pub fn limit_pages(&self, pages: u32) -> Result<()> {
+        Ok(self.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?)
+    }
+
+    /// How many transactions were committed since it was opened.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn commit_counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.commits)
+    }
+
+    /// Where it is, if it is a file that this store writes.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|it| it.path.as_path())
+    }
+}
+
+/// Which file we opened. SQLite itself would not notice that it was deleted.
+#[derive(Debug)]
+struct FileIdentity {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        Ok(Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    fn is_still_there(&self) -> Result<()> {
+        match Self::of(&self.path) {
+            Ok(now) if (now.device, now.inode) == (self.device, self.inode) => Ok(()),
+            _ => Err(LedgerError::Moved(self.path.clone())),
+        }
+    }
+}
+
+fn perform(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<()> {
+    match write {
+        Write::PutHold(hold) => put_hold(transaction, hold),
+        Write::DropHold(sync) => drop_hold(transaction, sync),
+        Write::PutWatch(watch) => put_watch(transaction, watch),
+        Write::DropWatch(window) => transaction
+            .prepare_cached("DELETE FROM window_watch WHERE \"window\" = ?1")?
+            .execute([window.as_str()])
+            .map(drop),
+        Write::Record(at, event) => record(transaction, *at, event),
+    }
+}
+
+fn put_hold(transaction: &Transaction<'_>, hold: &Hold) -> rusqlite::Result<()> {
+    let organization = organization_version(transaction, &hold.organization)?;
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO hold (
+                organization, kind, sync, name, organization_version, state, holders, left_alone,
+                since, resume_by, unsettled_pause, unsettled_resume, attempts, last_error, gone_since,
+                gone_times, overdue_told
+            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        )?
+        .execute(params![
+            hold.sync.organization.as_str(),
+            hold.sync.kind.as_str(),
+            hold.sync.id.to_string(),
+            hold.name,
+            organization,
+            hold.state.as_str(),
+            rows::occurrences_to_json(&hold.holders)?,
+            rows::occurrences_to_json(&hold.left_alone)?,
+            hold.since.timestamp_millis(),
+            hold.resume_by.timestamp_millis(),
+            hold.unsettled.pause.is_some(),
+            hold.unsettled.resume.is_some(),
+            hold.attempts,
+            hold.last_error,
+            hold.gone.map(|it| it.since.timestamp_millis()),
+            hold.gone.map(|it| it.times),
+            hold.overdue_told,
+        ])?;
+    Ok(())
+}
+
+/// The row of exactly this organization, made if there is none.
+fn organization_version(transaction: &Transaction<'_>, it: &Organization) -> rusqlite::Result<i64> {
+    let key = rows::key_text(&it.key)?;
+    let ca_file = it.ca_file.as_deref().map(rows::path_text).transpose()?;
+    let id = it.organization_id.map(|id| id.to_string());
+    let proxy = rows::proxy_text(&it.proxy);
+    let all = params![it.name.as_str(), it.url, it.api_version, id, key, ca_file, proxy];
+
+    let found = transaction
+        .prepare_cached(
+            "SELECT id FROM organization WHERE name = ?1 AND url = ?2 AND api_version = ?3
+                AND ifnull(organization_id, '') = ifnull(?4, '') AND key_source = ?5
+                AND ifnull(ca_file, '') = ifnull(?6, '') AND proxy = ?7",
+        )?
+        .query_row(all, |row| row.get(0))
+        .optional()?;
+    if let Some(id) = found {
+        return Ok(id);
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO organization (name, url, api_version, organization_id, key_source, ca_file, proxy)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .insert(all)
+}
+
+fn remove_unused_organizations(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM organization WHERE NOT EXISTS
+                (SELECT 1 FROM hold WHERE hold.organization_version = organization.id)",
+        )?
+        .execute([])
+        .map(drop)
+}
+
+fn drop_hold(transaction: &Transaction<'_>, sync: &SyncRef) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM hold WHERE organization = ?1 AND kind = ?2 AND sync = ?3")?
+        .execute(params![sync.organization.as_str(), sync.kind.as_str(), sync.id.to_string()])
+        .map(drop)
+}
+
+fn put_watch(transaction: &Transaction<'_>, watch: &WindowWatch) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO window_watch (\"window\", fingerprint, seen_until, open)
+                VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![
+            watch.window.as_str(),
+            watch.fingerprint,
+            watch.seen_until.timestamp_millis(),
+            watch.open.as_ref().map(rows::occurrence_to_json).transpose()?,
+        ])
+        .map(drop)
+}
+
+fn record(transaction: &Transaction<'_>, at: DateTime<Utc>, event: &Event) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO journal (
+                at, event, organization, kind, sync, name, \"window\", occurrence, done_by, attempt, error,
+                detail
+            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
+        .execute(params![
+            at.timestamp_millis(),
+            event.kind.as_str(),
+            event.sync.as_ref().map(|it| it.organization.as_str()),
+            event.sync.as_ref().map(|it| it.kind.as_str()),
+            event.sync.as_ref().map(|it| it.id.to_string()),
+            event.name,
+            event.window.as_ref().map(Name::as_str),
+            event.occurrence.map(|it| it.timestamp_millis()),
+            event.by,
+            event.attempt,
+            event.error,
+            event.detail,
+        ])
+        .map(drop)
+}

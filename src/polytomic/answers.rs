@@ -1,0 +1,216 @@
+//! What the API tells, in our words.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{wire, words};
+use crate::domain::sync::{SyncKind, SyncState};
+
+/// What a look at one sync showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// On, off or unknown to Polytomic.
+    pub state: SyncState,
+    /// Its name, for people.
+    pub name: Option<String>,
+    /// Who changed it last. Whether switching it on or off counts as a change
+    /// is not documented, so this is a clue and never a proof.
+    pub updated_by: Option<String>,
+    /// When that was.
+    pub updated_at: Option<DateTime<Utc>>,
+}
+
+impl Looked {
+    /// A sync that Polytomic does not know.
+    pub(super) fn gone() -> Self {
+        Self { state: SyncState::Gone, name: None, updated_by: None, updated_at: None }
+    }
+
+    pub(super) fn of(active: bool, sync: wire::Sync) -> Self {
+        Self {
+            state: if active { SyncState::Active } else { SyncState::Inactive },
+            name: sync.name.as_deref().and_then(shown),
+            updated_by: sync.updated_by.and_then(who),
+            updated_at: sync.updated_at,
+        }
+    }
+}
+
+/// One sync in a list. A list may be old when its last page arrives, so it
+/// finds syncs and decides nothing: that is for a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Which.
+    pub id: Uuid,
+    /// Model or bulk.
+    pub kind: SyncKind,
+    /// Its name.
+    pub name: Option<String>,
+    /// On or off, if the list says so.
+    pub active: Option<bool>,
+    /// The connections that it reads from or writes to, as far as the list says.
+    pub connections: Vec<Uuid>,
+    /// How it writes (`updateOrCreate`, `replicate`, …).
+    pub mode: Option<String>,
+    /// How often it runs (`hourly`, `manual`, …).
+    pub frequency: Option<String>,
+    /// The organization that it belongs to.
+    pub organization_id: Option<Uuid>,
+    /// Who changed it last.
+    pub updated_by: Option<String>,
+    /// When that was.
+    pub updated_at: Option<DateTime<Utc>>,
+}
+
+impl Listed {
+    pub(super) fn of(kind: SyncKind, sync: wire::Sync) -> Option<Self> {
+        let target = sync.target.and_then(|target| target.connection_id);
+        let mut connections: Vec<Uuid> =
+            [sync.source_connection_id, sync.destination_connection_id, sync.target_connection_id, target]
+                .into_iter()
+                .flatten()
+                .collect();
+        connections.dedup();
+        let schedule = sync.default_schedule.or(sync.schedule);
+        Some(Self {
+            id: sync.id?,
+            kind,
+            name: sync.name.as_deref().and_then(shown),
+            active: sync.active,
+            connections,
+            mode: sync.mode.as_deref().and_then(shown),
+            frequency: schedule.and_then(|schedule| shown(&schedule.frequency?)),
+            organization_id: sync.organization_id,
+            updated_by: sync.updated_by.and_then(who),
+            updated_at: sync.updated_at,
+        })
+    }
+}
+
+/// Which executions of a sync run, ran and will run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The one that runs.
+    pub current: Option<Execution>,
+    /// The one before.
+    pub last: Option<Execution>,
+    /// When the schedule runs it next.
+    pub next_execution_time: Option<DateTime<Utc>>,
+}
+
+impl Status {
+    pub(super) fn of(status: &wire::Status) -> Self {
+        Self {
+            current: status.current_execution.as_ref().map(Execution::of),
+            last: status.last_execution.as_ref().map(Execution::of),
+            next_execution_time: status.next_execution_time,
+        }
+    }
+
+    /// Whether an execution runs.
+    pub fn is_running(&self) -> bool {
+        self.current.as_ref().is_some_and(Execution::is_running)
+    }
+}
+
+/// One execution of a sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Execution {
+    /// Which.
+    pub id: Option<String>,
+    /// In the API's word for it (`running`, `completed`, …).
+    pub status: Option<String>,
+    /// When it was asked for.
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it was over.
+    pub completed_at: Option<DateTime<Utc>>,
+}
+
+impl Execution {
+    fn of(execution: &wire::Execution) -> Self {
+        Self {
+            id: execution.id.as_deref().and_then(shown),
+            status: execution.status.as_deref().and_then(shown),
+            created_at: execution.created_at,
+            started_at: execution.started_at,
+            completed_at: execution.completed_at,
+        }
+    }
+
+    /// Whether it still runs. The documentation names three states as final;
+    /// any other, those still to be invented among them, counts as running, for
+    /// "quiet" is a promise.
+    pub fn is_running(&self) -> bool {
+        self.completed_at.is_none()
+            && !matches!(self.status.as_deref(), Some("completed" | "canceled" | "failed"))
+    }
+}
+
+/// Whose key it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// The organization it acts in.
+    pub organization_id: Option<Uuid>,
+    /// That organization's name.
+    pub organization_name: Option<String>,
+    /// The user's address, if it is a user's key.
+    pub email: Option<String>,
+    /// What that user may do (`Sync Editor`, …).
+    pub role: Option<String>,
+    /// What kind of key it is, if the API says.
+    pub key: Option<KeyKind>,
+}
+
+/// What kind of key the API takes ours for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// A user's.
+    User,
+    /// An organization's.
+    Organization,
+    /// A partner's, for many organizations.
+    Partner,
+    /// A deployment's.
+    System,
+}
+
+impl KeyKind {
+    /// The kind as people read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Organization => "organization",
+            Self::Partner => "partner",
+            Self::System => "system",
+        }
+    }
+}
+
+impl Me {
+    pub(super) fn of(identity: &wire::Identity) -> Self {
+        let key = [
+            (identity.is_system, KeyKind::System),
+            (identity.is_partner, KeyKind::Partner),
+            (identity.is_organization, KeyKind::Organization),
+            (identity.is_user, KeyKind::User),
+        ];
+        Self {
+            organization_id: identity.organization_id,
+            organization_name: identity.organization_name.as_deref().and_then(shown),
+            email: identity.email.as_deref().and_then(shown),
+            role: identity.role.as_deref().and_then(shown),
+            key: key.into_iter().find_map(|(is, kind)| is.then_some(kind)),
+        }
+    }
+}
+
+/// Text that strangers chose, fit for a terminal.
+fn shown(text: &str) -> Option<String> {
+    Some(words::clean(text)).filter(|text| !text.is_empty())
+}
+
+fn who(actor: wire::Actor) -> Option<String> {
+    actor.name.as_deref().and_then(shown).or_else(|| shown(&actor.id?))
+}

@@ -1,0 +1,403 @@
+//! One pass over all syncs: what has been learnt, what the plan says, what is
+//! to be done next.
+//!
+//! The reconciler does no I/O and reads no clock. It is told what was heard
+//! and what time it is, and it answers with [`Action`]s, which somebody else
+//! carries out: `daemon` over HTTP, the simulation in simulated time. A pass
+//! never waits: syncs with a request under way are left alone until it is
+//! answered, and what an organization's throttle does not admit yet stays in
+//! its lane and is decided anew when it is let through.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::calendar::{Calendar, Desired, OpenWindows};
+use crate::domain::event::Event;
+use crate::domain::hold::Hold;
+use crate::domain::moment::{Moment, Uptime};
+use crate::domain::organization::Organization;
+use crate::domain::plan::{Case, Evidence, Rules};
+use crate::domain::sync::{Name, SyncRef, SyncState};
+use crate::domain::verdict::Verdict;
+use crate::domain::watch::WindowWatch;
+use crate::ledger::Change;
+use crate::polytomic::Limits;
+
+mod lane;
+mod operator;
+mod report;
+mod turn;
+mod windows;
+
+use lane::Lane;
+
+pub use crate::polytomic::throttle::Outcome;
+pub use operator::{NotForgotten, Resumed, Selection};
+pub use report::{Report, RowReport};
+
+/// The date of this release. A clock that says less is wrong, and nothing is
+/// paused on its word.
+pub const RELEASED: DateTime<Utc> = match DateTime::from_timestamp(1_795_392_000, 0) {
+    Some(date) => date,
+    None => DateTime::<Utc>::UNIX_EPOCH,
+};
+
+/// An answer older than this does not decide any more: it is asked for again.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// No more writes than this are kept for a ledger that takes none, besides one
+/// for each row.
+const MOST_UNWRITTEN: usize = 1000;
+
+/// When the next pass is due, by either clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wake {
+    /// By uptime.
+    pub uptime: Option<Uptime>,
+    /// By the wall clock.
+    pub wall: Option<DateTime<Utc>>,
+}
+
+/// What came back for an action.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// About which sync.
+    pub sync: SyncRef,
+    /// Who was asked.
+    pub organization: Arc<Organization>,
+    /// What was learnt.
+    pub evidence: Evidence,
+    /// The sync's name, if the answer told it.
+    pub name: Option<String>,
+    /// What it says of the organization's health.
+    pub outcome: Outcome,
+}
+
+/// Something to be carried out. Writes must reach the ledger in the order in
+/// which the actions are given.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Ask for a sync's state.
+    Look {
+        /// Which sync.
+        sync: SyncRef,
+        /// Where to ask.
+        organization: Arc<Organization>,
+    },
+    /// Make `change` durable, and only then send `active: false`, unless it is
+    /// `until` by then.
+    Pause {
+        /// Which sync.
+        sync: SyncRef,
+        /// Where to send it.
+        organization: Arc<Organization>,
+        /// The intent.
+        change: Change,
+        /// Not at or after then.
+        until: DateTime<Utc>,
+    },
+    /// Write `change` if it can be written, then send `active: true`.
+    Resume {
+        /// Which sync.
+        sync: SyncRef,
+        /// Where to send it.
+        organization: Arc<Organization>,
+        /// The intent.
+        change: Change,
+    },
+    /// Write this down, and tell of it.
+    Write {
+        /// What to write.
+        change: Change,
+    },
+    /// Write down what could not be written before. It was told then.
+    WriteAgain {
+        /// What to write.
+        change: Change,
+    },
+}
+
+/// What a configuration brings into force.
+#[derive(Debug, Clone)]
+pub struct InForce {
+    /// The windows.
+    pub calendar: Arc<Calendar>,
+    /// The organizations by name.
+    pub organizations: BTreeMap<Name, (Arc<Organization>, Limits)>,
+    /// The pace.
+    pub rules: Rules,
+}
+
+/// All syncs that matter now, and what is known of them.
+#[derive(Debug)]
+pub struct Reconciler {
+    // None: release-only, there is no configuration in force.
+    in_force: Option<InForce>,
+    rules: Rules,
+    cases: BTreeMap<SyncRef, Case>,
+    lanes: BTreeMap<Arc<Organization>, Lane>,
+    watches: BTreeMap<Name, WindowWatch>,
+    // What the calendar wants, as of the last boundary. None without a calendar.
+    open: Option<OpenWindows>,
+    // Something changed that the calendar, or every row, has to be asked about.
+    is_outdated: bool,
+    next_change: Option<DateTime<Utc>>,
+    // Syncs to decide about in this pass.
+    due: BTreeSet<SyncRef>,
+    timers: BTreeSet<(Uptime, SyncRef)>,
+    // The wall clock at the last pass: less than that now means it was set back.
+    last_pass: Option<DateTime<Utc>>,
+    // Rows whose last write failed: the ledger is behind us.
+    unwritten: BTreeMap<SyncRef, Vec<(DateTime<Utc>, Event)>>,
+    unwritten_others: Vec<Change>,
+    rewrite_at: Option<Uptime>,
+    is_stopping: bool,
+    dice: fastrand::Rng,
+}
+
+impl Reconciler {
+    /// Starts from what the ledger remembers. Without a configuration, what is
+    /// held is resumed when it is due, and nothing is paused.
+    pub fn new(
+        holds: Vec<Hold>,
+        watches: Vec<WindowWatch>,
+        in_force: Option<InForce>,
+        dice: fastrand::Rng,
+    ) -> Self {
+        let cases: BTreeMap<SyncRef, Case> =
+            holds.into_iter().map(|hold| (hold.sync.clone(), Case::remembered(hold))).collect();
+        let mut reconciler = Self {
+            in_force: None,
+            rules: Rules::default(),
+            cases,
+            lanes: BTreeMap::new(),
+            watches: watches.into_iter().map(|it| (it.window.clone(), it)).collect(),
+            open: None,
+            is_outdated: true,
+            next_change: None,
+            due: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            last_pass: None,
+            unwritten: BTreeMap::new(),
+            unwritten_others: Vec::new(),
+            rewrite_at: None,
+            is_stopping: false,
+            dice,
+        };
+        if let Some(in_force) = in_force {
+            reconciler.bring_into_force(in_force);
+        }
+        reconciler
+    }
+
+    /// Puts a configuration into force; the next pass acts on it. What was
+    /// refused before is tried again at once.
+    pub fn bring_into_force(&mut self, in_force: InForce) {
+        self.rules = in_force.rules;
+        for (organization, limits) in in_force.organizations.values() {
+            let lane = self.lanes.entry(Arc::clone(organization)).or_default();
+            lane.limit(limits, self.rules.backoff.max);
+        }
+        self.in_force = Some(in_force);
+        self.renew_addresses();
+        self.retry_now();
+    }
+
+    /// Rows whose organization is still reached under the same URL take over how
+    /// it is reached now: a key that has moved is found where it is.
+    fn renew_addresses(&mut self) {
+        let Some(in_force) = &self.in_force else { return };
+        for case in self.cases.values_mut() {
+            let Some((organization, _)) = in_force.organizations.get(&case.sync.organization) else {
+                continue;
+            };
+            if case.readdress(organization) {
+                self.unwritten.entry(case.sync.clone()).or_default();
+                self.rewrite_at = Some(Uptime::ZERO);
+            }
+        }
+    }
+
+    /// Forgets all waiting after failures: a key may have changed, or an
+    /// operator may have mended something.
+    pub fn retry_now(&mut self) {
+        self.cases.values_mut().for_each(|case| case.retry = None);
+        self.lanes.values_mut().for_each(Lane::reset);
+        self.is_outdated = true;
+    }
+
+    /// From now on nothing new is sent; answers are still taken note of.
+    pub fn stop(&mut self) {
+        self.is_stopping = true;
+        // What the ledger refused gets its last chance.
+        self.rewrite_at = self.rewrite_at.map(|_| Uptime::ZERO);
+    }
+
+    /// How many requests are under way.
+    pub fn in_flight(&self) -> usize {
+        self.cases.values().filter(|case| case.is_in_flight()).count()
+    }
+
+    /// Whether anything is held or being resumed, so that a resume is owed.
+    pub fn owes_resumes(&self) -> bool {
+        self.holds().any(|hold| hold.state.owes_resume())
+    }
+
+    /// Every row.
+    pub fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.cases.values().filter_map(|case| case.hold.as_ref())
+    }
+
+    /// The organizations in force, with their limits.
+    pub fn organizations(&self) -> impl Iterator<Item = &(Arc<Organization>, Limits)> {
+        self.in_force.iter().flat_map(|it| it.organizations.values())
+    }
+
+    /// Whether a window of this name is in force.
+    pub fn knows_window(&self, name: &Name) -> bool {
+        self.in_force.as_ref().is_some_and(|it| it.calendar.window(name.as_str()).is_some())
+    }
+
+    /// Every sync that a window names or that has a row, with its name if it
+    /// is known.
+    pub fn known_syncs(&self) -> impl Iterator<Item = (&SyncRef, Option<&str>)> {
+        let named = self.in_force.iter().flat_map(|it| it.calendar.syncs()).map(|sync| (sync, None));
+        self.cases.values().map(|case| (&case.sync, case.name.as_deref())).chain(named)
+    }
+
+    /// Whether nothing is under way and nothing that is due is undone. Rows
+    /// that only wait to settle, or for their end, are at rest.
+    pub fn is_at_rest(&self, now: Moment) -> bool {
+        let is_undone = |case: &Case| {
+            let desired = self.desired(case, now);
+            case.is_in_flight()
+                || case.evidence.is_some()
+                || case.trouble.is_some()
+                || match (&desired, case.hold.as_ref()) {
+                    (_, Some(hold)) if hold.counts_as_done(&desired) => false,
+                    (Desired::Running, None) => false,
+                    (_, _) => true,
+                }
+        };
+        !self.boundary_passed(now.wall) && self.due.is_empty() && !self.cases.values().any(is_undone)
+    }
+
+    /// Takes note of what a request brought.
+    pub fn hear(&mut self, reply: Reply, now: Moment) {
+        if let Some(lane) = self.lanes.get_mut(&reply.organization) {
+            let proof = is_proof(&reply.evidence).then_some(&reply.sync);
+            lane.finished(&reply.sync, reply.outcome, proof, now, self.dice.f64());
+        }
+        let Some(case) = self.cases.get_mut(&reply.sync) else { return };
+        case.name = reply.name.or(case.name.take());
+        case.hear(reply.evidence, now);
+        self.due.insert(reply.sync);
+    }
+
+    /// A write failed: what it said is written again, in its newest form, once
+    /// the ledger takes writes.
+    pub fn write_failed(&mut self, change: Change, now: Moment) {
+        match change.sync() {
+            Some(sync) => {
+                let events = change.events().map(|(at, event)| (at, event.clone()));
+                self.unwritten.entry(sync.clone()).or_default().extend(events);
+            }
+            // What is told of windows and of the daemon; of a long outage only the beginning.
+            None if self.unwritten_others.len() < MOST_UNWRITTEN => self.unwritten_others.push(change),
+            None => {}
+        }
+        self.rewrite_at = Some(now.uptime + Duration::from_secs(10));
+    }
+
+    /// Decides about every sync that is due.
+    pub fn pass(&mut self, now: Moment) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.boundary_passed(now.wall) {
+            self.reopen(now, &mut actions);
+        }
+        while let Some((at, _)) = self.timers.first()
+            && *at <= now.uptime
+        {
+            self.due.extend(self.timers.pop_first().map(|(_, sync)| sync));
+        }
+        while let Some(sync) = self.due.pop_first() {
+            self.decide(&sync, now, &mut actions);
+        }
+        if !self.is_stopping {
+            self.let_through(now, &mut actions);
+        }
+        self.rewrite(now, &mut actions);
+        self.last_pass = Some(now.wall);
+        actions
+    }
+
+    /// When the next pass is due if nothing is heard before.
+    pub fn next_wake(&self, now: Moment) -> Wake {
+        let lanes = self.lanes.values().filter_map(|lane| lane.opens_at(now.uptime));
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let uptime = lanes.chain(timer).chain(self.rewrite_at).min();
+        Wake { uptime, wall: self.next_change }
+    }
+
+    /// Whether what the windows want may have changed since the last pass.
+    fn boundary_passed(&self, now: DateTime<Utc>) -> bool {
+        let was_set_back = self.last_pass.is_some_and(|before| now < before);
+        let is_right_again = self.last_pass.is_some_and(|before| before < RELEASED) && RELEASED <= now;
+        self.is_outdated || was_set_back || is_right_again || self.next_change.is_some_and(|at| at <= now)
+    }
+
+    /// Asks the calendar again, and every sync that may be affected.
+    fn reopen(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        if let Some(in_force) = self.in_force.clone() {
+            self.watch_windows(&in_force.calendar, now, actions);
+            let open = in_force.calendar.open_at(now.wall);
+            for (sync, _) in open.paused() {
+                self.cases.entry(sync.clone()).or_insert_with(|| Case::new(sync.clone()));
+            }
+            self.next_change = open.next_change();
+            self.open = Some(open);
+        } else {
+            let ends = self.holds().flat_map(Hold::ends).filter(|end| now.wall < *end);
+            self.next_change = ends.min();
+            self.open = None;
+        }
+        self.is_outdated = false;
+        self.due.extend(self.cases.keys().cloned());
+    }
+
+    /// Writes again what could not be written.
+    fn rewrite(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        if self.rewrite_at.is_none_or(|at| now.uptime < at) {
+            return;
+        }
+        self.rewrite_at = None;
+        for (sync, events) in std::mem::take(&mut self.unwritten) {
+            let change = match self.cases.get(&sync).and_then(|case| case.hold.clone()) {
+                Some(hold) => Change::new().put(hold),
+                None => Change::new().forget(sync),
+            };
+            let change = events.into_iter().fold(change, |change, (at, event)| change.record(at, event));
+            actions.push(Action::WriteAgain { change });
+        }
+        for change in std::mem::take(&mut self.unwritten_others) {
+            actions.push(Action::WriteAgain { change });
+        }
+    }
+}
+
+/// Whether the answer proves that the key is accepted and the API is there.
+fn is_proof(evidence: &Evidence) -> bool {
+    match evidence {
+        Evidence::Saw { state, .. } => *state != SyncState::Gone,
+        Evidence::Answered { verdict, .. } => *verdict == Verdict::Applied,
+        Evidence::LookFailed { .. } | Evidence::NotWritten { .. } => false,
+    }
+}
+
+fn write(change: Change, events: Vec<Event>, now: Moment) -> Action {
+    let change = events.into_iter().fold(change, |change, event| change.record(now.wall, event));
+    Action::Write { change }
+}

@@ -1,0 +1,174 @@
+//! What an operator asks for: resume now, forget.
+
+use crate::domain::calendar::Desired;
+use crate::domain::event::{Event, EventKind};
+use crate::domain::hold::{Hold, HoldState};
+use crate::domain::moment::Moment;
+use crate::domain::plan::Case;
+use crate::domain::sync::{Name, SyncRef};
+use crate::domain::window::Occurrence;
+use crate::ledger::Change;
+
+use super::{Action, Reconciler, write};
+
+/// Which syncs an operator means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// These.
+    Syncs(Vec<SyncRef>),
+    /// Those that an open occurrence of this window covers.
+    Window(Name),
+    /// All that are held or covered by an open occurrence.
+    All,
+}
+
+/// What a resume means for one sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumed {
+    /// The sync.
+    pub sync: SyncRef,
+    /// Its name at Polytomic, when known.
+    pub name: Option<String>,
+    /// What its row said before.
+    pub was: Option<HoldState>,
+    /// The occurrences that are ended for this sync.
+    pub ended: Vec<Occurrence>,
+    /// The next occurrence that will pause it.
+    pub next: Option<Occurrence>,
+}
+
+/// Why a row was not dropped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotForgotten {
+    /// There is no row.
+    #[error("the ledger has no row of sync `{0}`")]
+    NoRow(SyncRef),
+    /// A request is under way.
+    #[error("a request about sync `{0}` is under way; try again in a moment")]
+    Busy(SyncRef),
+    /// Polytomic still knows it, so a resume may be owed.
+    #[error("Polytomic still knows sync `{0}`: its row goes by itself; `intermission resume` ends a hold")]
+    NotGone(SyncRef),
+}
+
+impl Reconciler {
+    /// Ends holds now. The syncs are left alone until an occurrence begins
+    /// that has not begun at `now`.
+    pub fn resume(
+        &mut self,
+        selection: &Selection,
+        by: &str,
+        reason: Option<&str>,
+        now: Moment,
+    ) -> (Vec<Resumed>, Vec<Action>) {
+        let mut actions = Vec::new();
+        if self.boundary_passed(now.wall) {
+            self.reopen(now, &mut actions);
+        }
+        let resumed = self
+            .selected(selection, now)
+            .into_iter()
+            .map(|sync| self.resume_one(sync, by, reason, now, &mut actions))
+            .collect();
+        (resumed, actions)
+    }
+
+    fn selected(&self, selection: &Selection, now: Moment) -> Vec<SyncRef> {
+        let serves = |case: &Case, name: &Name| {
+            let open = holders(&self.desired(case, now), case.hold.as_ref());
+            open.iter().any(|it| it.window == *name)
+        };
+        let is_meant = |case: &Case| match selection {
+            Selection::Syncs(syncs) => syncs.contains(&case.sync),
+            Selection::Window(name) => serves(case, name),
+            Selection::All => {
+                case.hold.as_ref().is_some_and(|hold| hold.state.owes_resume())
+                    || self.desired(case, now) != Desired::Running
+            }
+        };
+        let mut found: Vec<SyncRef> =
+            self.cases.values().filter(|case| is_meant(case)).map(|case| case.sync.clone()).collect();
+        if let Selection::Syncs(syncs) = selection {
+            found.extend(syncs.iter().filter(|it| !self.cases.contains_key(it)).cloned());
+        }
+        found
+    }
+
+    fn resume_one(
+        &mut self,
+        sync: SyncRef,
+        by: &str,
+        reason: Option<&str>,
+        now: Moment,
+        actions: &mut Vec<Action>,
+    ) -> Resumed {
+        let case = self.cases.get(&sync).cloned().unwrap_or_else(|| Case::new(sync.clone()));
+        let ended = holders(&self.desired(&case, now), case.hold.as_ref());
+        let was = case.hold.as_ref().map(|hold| hold.state);
+        let next = self.in_force.as_ref().and_then(|it| it.calendar.next_pause(&sync, now.wall, &ended));
+        let name = case.name.clone();
+        let configured = self.in_force.as_ref().and_then(|it| it.organizations.get(&sync.organization));
+        let hold = match (&case.hold, configured) {
+            (Some(hold), _) => Some(hold.clone()),
+            (None, Some((organization, _))) if !ended.is_empty() => {
+                Some(case.new_hold(organization, HoldState::Released, now.wall))
+            }
+            (None, _) => None,
+        };
+        if let Some(mut hold) = hold {
+            hold.leave_alone(&ended);
+            let event = Event {
+                sync: Some(sync.clone()),
+                name: name.clone(),
+                window: ended.first().map(|it| it.window.clone()),
+                occurrence: ended.first().map(|it| it.opens),
+                by: by.to_owned(),
+                detail: reason.map(str::to_owned),
+                ..Event::new(EventKind::OperatorResume)
+            };
+            actions.push(write(Change::new().put(hold.clone()), vec![event], now));
+            let case = self.cases.entry(sync.clone()).or_insert(case);
+            case.decide_for(hold);
+            self.due.insert(sync.clone());
+        }
+        Resumed { sync, name, was, ended, next }
+    }
+
+    /// Drops the row of a sync that Polytomic does not know any more.
+    pub fn forget(&mut self, sync: &SyncRef, by: &str, now: Moment) -> Result<Vec<Action>, NotForgotten> {
+        let case = self.cases.get_mut(sync).ok_or_else(|| NotForgotten::NoRow(sync.clone()))?;
+        let hold = case.hold.as_ref().ok_or_else(|| NotForgotten::NoRow(sync.clone()))?;
+        if case.is_in_flight() {
+            return Err(NotForgotten::Busy(sync.clone()));
+        }
+        if hold.gone.is_none() {
+            return Err(NotForgotten::NotGone(sync.clone()));
+        }
+        let event = Event {
+            sync: Some(sync.clone()),
+            name: case.name.clone(),
+            by: by.to_owned(),
+            ..Event::new(EventKind::Forgotten)
+        };
+        *case = Case::new(sync.clone());
+        self.due.insert(sync.clone());
+        Ok(vec![write(Change::new().forget(sync.clone()), vec![event], now)])
+    }
+}
+
+/// The occurrences that cover a sync now, whether anybody decided against them
+/// or not, and those its row still serves.
+fn holders(desired: &Desired, hold: Option<&Hold>) -> Vec<Occurrence> {
+    let mut holders = match desired {
+        Desired::Running => vec![],
+        Desired::Paused(pause) => pause.holders.clone(),
+    };
+    if let Some(hold) = hold.filter(|hold| hold.state.owes_resume()) {
+        for it in &hold.holders {
+            if !holders.iter().any(|other| other.is(it)) {
+                holders.push(it.clone());
+            }
+        }
+    }
+    holders
+}

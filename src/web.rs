@@ -1,0 +1,212 @@
+//! The control socket: HTTP on a Unix socket, by which the command line talks
+//! to the daemon. It is the only way to change anything.
+//!
+//! Requests are turned into [`Ask`]s for the daemon's loop, which answers each;
+//! this module knows neither the ledger nor the API.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use axum::Router;
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::IncomingStream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+
+pub mod api;
+
+use api::{Ask, ForgetRequest, HistoryRequest, Refusal, ResumeRequest};
+
+/// A request's body is at most this long.
+const BODY_LIMIT: usize = 1 << 20;
+
+/// How many questions may wait for the daemon's loop.
+pub const QUEUE: usize = 64;
+
+/// Binds the control socket: mode 0660, so that its group may use it.
+///
+/// A socket that a dead daemon left behind is replaced; one that answers, or
+/// what is no socket, is somebody else's and stays.
+pub fn bind(path: &Path) -> io::Result<(UnixListener, Bound)> {
+    let in_use = |what| io::Error::new(io::ErrorKind::AddrInUse, what);
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(in_use("there is a file that is no socket"));
+        }
+        Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+            return Err(in_use("another daemon answers there"));
+        }
+        Ok(_) => std::fs::remove_file(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    let inode = std::fs::symlink_metadata(path)?.ino();
+    Ok((listener, Bound { path: path.to_owned(), inode }))
+}
+
+/// A control socket that is ours.
+#[derive(Debug)]
+pub struct Bound {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Drop for Bound {
+    /// Takes the socket away, unless another one is in its place by now.
+    fn drop(&mut self) {
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|it| it.ino() == self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Serves the control socket until the daemon's loop is gone.
+pub async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) -> io::Result<()> {
+    let routes = Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/history", get(history))
+        .route("/api/v1/reload", post(reload))
+        .route("/api/v1/resume", post(resume))
+        .route("/api/v1/forget", post(forget))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(asks);
+    axum::serve(listener, routes.into_make_service_with_connect_info::<Peer>()).await
+}
+
+/// Who is at the other end of the socket, as the kernel tells it.
+#[derive(Debug, Clone)]
+struct Peer {
+    uid: Option<u32>,
+    login_uid: Option<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let credentials = stream.io().peer_cred().ok();
+        // The audit system's login uid names the person behind a `sudo`.
+        let login_uid = credentials
+            .and_then(|it| it.pid())
+            .and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/loginuid")).ok())
+            .and_then(|text| text.trim().parse().ok())
+            .filter(|uid| *uid != u32::MAX);
+        Self { uid: credentials.map(|it| it.uid()), login_uid }
+    }
+}
+
+impl Peer {
+    /// How the journal names them.
+    fn by(&self) -> String {
+        match (self.uid, self.login_uid) {
+            (Some(uid), Some(login)) if login != uid => format!("operator (uid {uid}, login uid {login})"),
+            (Some(uid), _) => format!("operator (uid {uid})"),
+            (None, _) => "operator".to_owned(),
+        }
+    }
+}
+
+async fn status(State(asks): State<mpsc::Sender<Ask>>) -> Response {
+    answer(asks, Ask::Status).await
+}
+
+async fn history(State(asks): State<mpsc::Sender<Ask>>, Query(request): Query<HistoryRequest>) -> Response {
+    answer_or_refuse(asks, |reply| Ask::History { request, reply }).await
+}
+
+async fn reload(State(asks): State<mpsc::Sender<Ask>>) -> Response {
+    answer_or_refuse(asks, |reply| Ask::Reload { reply }).await
+}
+
+async fn resume(
+    State(asks): State<mpsc::Sender<Ask>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: String,
+) -> Response {
+    match parse::<ResumeRequest>(&body) {
+        Ok(request) => answer_or_refuse(asks, |reply| Ask::Resume { request, by: peer.by(), reply }).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn forget(
+    State(asks): State<mpsc::Sender<Ask>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: String,
+) -> Response {
+    match parse::<ForgetRequest>(&body) {
+        Ok(request) => answer_or_refuse(asks, |reply| Ask::Forget { request, by: peer.by(), reply }).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// The loop is alive: it answered.
+async fn healthz(State(asks): State<mpsc::Sender<Ask>>) -> Response {
+    match ask(asks, Ask::Status).await {
+        Ok(_) => "ok\n".into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// Recovered, and a configuration is in force.
+async fn readyz(State(asks): State<mpsc::Sender<Ask>>) -> Response {
+    match ask(asks, Ask::Status).await {
+        Ok(status) if status.daemon.config_error.is_none() => "ready\n".into_response(),
+        Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the configuration is wrong\n").into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Refusal> {
+    serde_json::from_str(body).map_err(|error| Refusal::BadRequest { message: error.to_string() })
+}
+
+async fn ask<T>(asks: mpsc::Sender<Ask>, make: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Refusal> {
+    let (reply, answer) = oneshot::channel();
+    let stopping = || Refusal::Stopping { message: "the daemon is stopping".to_owned() };
+    asks.send(make(reply)).await.map_err(|_| stopping())?;
+    answer.await.map_err(|_| stopping())
+}
+
+async fn answer<T: Serialize>(
+    asks: mpsc::Sender<Ask>,
+    make: impl FnOnce(oneshot::Sender<T>) -> Ask,
+) -> Response {
+    match ask(asks, make).await {
+        Ok(value) => axum::Json(value).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn answer_or_refuse<T: Serialize>(
+    asks: mpsc::Sender<Ask>,
+    make: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Ask,
+) -> Response {
+    match ask(asks, make).await {
+        Ok(Ok(value)) => axum::Json(value).into_response(),
+        Ok(Err(refusal)) | Err(refusal) => refusal.into_response(),
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::ConfigRejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Ledger { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Stopping { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (status, axum::Json(self)).into_response()
+    }
+}

@@ -1,0 +1,240 @@
+//! What is said over the control socket: both ends share these types.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::domain::hold::HoldState;
+use crate::domain::sync::Name;
+use crate::domain::window::Occurrence;
+use crate::reconcile::RowReport;
+
+/// A question to the daemon's loop, with the way back for its answer.
+#[derive(Debug)]
+pub enum Ask {
+    /// The state of things.
+    Status(oneshot::Sender<Status>),
+    /// The journal.
+    History {
+        /// Which part of it.
+        request: HistoryRequest,
+        /// The way back.
+        reply: oneshot::Sender<Result<Vec<JournalLine>, Refusal>>,
+    },
+    /// Read the configuration again.
+    Reload {
+        /// The way back.
+        reply: oneshot::Sender<Result<Reloaded, Refusal>>,
+    },
+    /// End holds now.
+    Resume {
+        /// Which.
+        request: ResumeRequest,
+        /// On whose word.
+        by: String,
+        /// The way back.
+        reply: oneshot::Sender<Result<ResumeAnswer, Refusal>>,
+    },
+    /// Drop the row of a sync that is gone.
+    Forget {
+        /// Which.
+        request: ForgetRequest,
+        /// On whose word.
+        by: String,
+        /// The way back.
+        reply: oneshot::Sender<Result<Forgotten, Refusal>>,
+    },
+}
+
+/// The daemon itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonStatus {
+    /// Its process id.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// The configuration file.
+    pub config: String,
+    /// Why the file as it is now is not in force.
+    pub config_error: Option<String>,
+    /// The time zone data in force.
+    pub tzdb: String,
+}
+
+/// `status --format json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon. `null` when it was not reached and the ledger was read.
+    pub daemon: DaemonStatus,
+    /// Nothing is overdue, nothing fails, the configuration is in force.
+    pub healthy: bool,
+    /// When anything is next due to change.
+    pub next_change: Option<DateTime<Utc>>,
+    /// Every row.
+    pub syncs: Vec<RowReport>,
+}
+
+/// Which part of the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryRequest {
+    /// Not before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    /// Before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+    /// Of one sync: id, `organization/id` or name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<String>,
+    /// Of one window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
+    /// Of one or more kinds, with commas between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// Only entries after this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<i64>,
+    /// At most so many, the newest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// One line of the journal, as `history --format json` prints it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalLine {
+    /// Ascending, without meaning otherwise.
+    pub entry: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What: the event's name.
+    pub event: String,
+    /// To whose sync.
+    pub organization: Option<Name>,
+    /// Model or bulk.
+    pub kind: Option<crate::domain::sync::SyncKind>,
+    /// To which sync.
+    pub id: Option<uuid::Uuid>,
+    /// Its name at Polytomic, when known.
+    pub name: Option<String>,
+    /// On behalf of which window.
+    pub window: Option<Name>,
+    /// When that window's occurrence opened.
+    pub occurrence: Option<DateTime<Utc>>,
+    /// By whom.
+    pub by: String,
+    /// What else there is to say.
+    pub detail: Option<String>,
+    /// Which attempt failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What it met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A reload that came into force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// How many windows there are now.
+    pub windows: usize,
+    /// How many syncs they name.
+    pub syncs: usize,
+    /// What deserves a second look, rendered.
+    pub warnings: Vec<String>,
+}
+
+/// Which holds to end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResumeRequest {
+    /// Ids, `organization/id`s or unique names.
+    pub syncs: Vec<String>,
+    /// All that this window's open occurrence covers.
+    pub window: Option<String>,
+    /// All.
+    pub all: bool,
+    /// Why, for the journal.
+    pub reason: Option<String>,
+}
+
+/// What a resume did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeAnswer {
+    /// Each sync it concerned.
+    pub syncs: Vec<ResumedSync>,
+}
+
+/// What a resume did about one sync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumedSync {
+    /// The sync, as `organization/id`.
+    pub sync: String,
+    /// Its name at Polytomic, when known.
+    pub name: Option<String>,
+    /// What its row said before; `null` without a row.
+    pub was: Option<HoldState>,
+    /// The occurrences that do not count for it any more.
+    pub ended: Vec<Occurrence>,
+    /// The next occurrence that will pause it.
+    pub next: Option<Occurrence>,
+}
+
+/// Which row to drop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgetRequest {
+    /// Id, `organization/id` or unique name.
+    pub sync: String,
+}
+
+/// The row is dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// The sync, as `organization/id`.
+    pub sync: String,
+}
+
+/// Why the daemon did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "error", rename_all = "snake_case")]
+pub enum Refusal {
+    /// The request makes no sense.
+    #[error("{message}")]
+    BadRequest {
+        /// Why.
+        message: String,
+    },
+    /// There is no such thing, or more than one.
+    #[error("{message}")]
+    NotFound {
+        /// Why.
+        message: String,
+    },
+    /// It cannot be done as things are.
+    #[error("{message}")]
+    Conflict {
+        /// Why.
+        message: String,
+    },
+    /// The configuration is wrong; what was in force stays.
+    #[error("the configuration is wrong; what was in force stays in force")]
+    ConfigRejected {
+        /// All that is wrong, each rendered with its place.
+        errors: Vec<String>,
+    },
+    /// The ledger could not be read or written.
+    #[error("{message}")]
+    Ledger {
+        /// Why.
+        message: String,
+    },
+    /// The daemon is about to end.
+    #[error("{message}")]
+    Stopping {
+        /// Why.
+        message: String,
+    },
+}

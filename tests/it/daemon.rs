@@ -1,0 +1,11 @@
+//! The daemon as it is run: a process beside a simulated Polytomic, judged by
+//! what the API wrote down.
+
+mod crash;
+mod edit;
+mod lessons;
+mod night;
+mod notify;
+mod operator;
+mod people;
+mod window;

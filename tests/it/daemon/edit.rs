@@ -1,0 +1,265 @@
+//! The file changes while a window is open.
+
+use chrono::TimeDelta;
+use serde_json::Value;
+
+use super::night::{CONTACTS, Daemon, EMEA, FAR, LEADS, Night, STRIPE, Window, row, soon};
+
+/// The two ways to make a daemon read its file again.
+#[derive(Clone, Copy)]
+enum Reload {
+    Command,
+    Signal,
+}
+
+impl Reload {
+    fn of(self, night: &Night, daemon: &Daemon) {
+        match self {
+            Self::Command => drop(night.run(&["reload"], 0).with(&["the configuration is in force"])),
+            Self::Signal => daemon.hang_up(),
+        }
+    }
+}
+
+#[test]
+fn a_window_that_is_removed_while_open_resumes_at_once() {
+    for reload in [Reload::Command, Reload::Signal] {
+        let night = Night::new();
+        let later = Window::new("later", soon(FAR)..soon(FAR + 60.0)).of(&[CONTACTS]);
+        let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS, STRIPE]);
+        night.write(&[patching.clone(), later.clone()]);
+        let daemon = night.start();
+        night.until_state(CONTACTS, "held");
+        night.until_state(STRIPE, "held");
+        night.write(&[later]);
+        let reloaded = soon(0.0);
+        reload.of(&night, &daemon);
+        night.until_resumed(CONTACTS);
+        night.until_resumed(STRIPE);
+        assert_eq!(daemon.stop(), Some(0));
+        night.assert_one_pause(CONTACTS, &(patching.opens()..reloaded));
+        night.assert_one_pause(STRIPE, &(patching.opens()..reloaded));
+        let closed = night.history("window_closed");
+        assert_eq!((closed.len(), &closed[0]["window"]), (1, &"patching".into()));
+    }
+}
+
+#[test]
+fn an_open_window_may_close_earlier_and_cover_other_syncs() {
+    for reload in [Reload::Command, Reload::Signal] {
+        let night = Night::new();
+        let patching = Window::new("patching", soon(-1.0)..soon(FAR));
+        night.write(&[patching.clone().of(&[CONTACTS, LEADS])]);
+        let daemon = night.start();
+        night.until_state(CONTACTS, "held");
+        night.until_state(LEADS, "held");
+        let (reloaded, end) = (soon(0.0), soon(3.0));
+        night.write(&[patching.until(end).of(&[LEADS, STRIPE])]);
+        reload.of(&night, &daemon);
+        // No longer covered: at once. Still covered: at the new end. New: paused until then.
+        night.until_resumed(CONTACTS);
+        night.until_resumed(LEADS);
+        night.until_resumed(STRIPE);
+        assert_eq!(daemon.stop(), Some(0));
+        night.assert_one_pause(CONTACTS, &(patching.opens()..reloaded));
+        night.assert_one_pause(LEADS, &(patching.opens()..end));
+        night.assert_one_pause(STRIPE, &(reloaded..end));
+    }
+}
+
+#[test]
+fn an_open_window_that_is_extended_closes_at_its_new_end_only() {
+    for reload in [Reload::Command, Reload::Signal] {
+        let night = Night::new();
+        let patching = Window::new("patching", soon(-1.0)..soon(4.0)).of(&[CONTACTS, STRIPE]);
+        night.write(std::slice::from_ref(&patching));
+        let daemon = night.start();
+        night.until_paused(CONTACTS);
+        night.until_paused(STRIPE);
+        let end = soon(5.5);
+        night.write(&[patching.until(end)]);
+        reload.of(&night, &daemon);
+        night.until_resumed(CONTACTS);
+        night.until_resumed(STRIPE);
+        assert_eq!(daemon.stop(), Some(0));
+        night.assert_one_pause(CONTACTS, &(patching.opens()..end));
+        night.assert_one_pause(STRIPE, &(patching.opens()..end));
+    }
+}
+
+#[test]
+fn a_renamed_window_keeps_its_syncs_paused() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    night.write(std::slice::from_ref(&patching));
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    let end = soon(2.0);
+    night.write(&[patching.renamed("mending").until(end)]);
+    night.run(&["reload"], 0);
+    night.until_resumed(CONTACTS);
+    assert_eq!(daemon.stop(), Some(0));
+    night.assert_one_pause(CONTACTS, &(patching.opens()..end));
+}
+
+#[test]
+fn a_broken_file_changes_nothing_until_it_is_mended() {
+    let night = Night::new();
+    let span = soon(2.0)..soon(5.0);
+    let patching = Window::new("patching", span.clone()).of(&[CONTACTS]);
+    night.write(std::slice::from_ref(&patching));
+    let daemon = night.start();
+    night.write_nonsense();
+    night.run(&["reload"], 78).with(&["timezoon", "error: the configuration is wrong"]);
+    let status = night.run(&["status", "--format", "json", "--exit-code"], 1).json();
+    assert!(config_error(&status).is_some_and(|it| it.contains("timezoon")), "{status}");
+    assert_eq!(status["healthy"], false);
+
+    // The windows of before open and close.
+    night.until_resumed(CONTACTS);
+    night.assert_one_pause(CONTACTS, &span);
+
+    let mended = Window::new("mended", soon(-1.0)..soon(FAR)).of(&[STRIPE]);
+    night.write(&[patching, mended]);
+    night.run(&["reload"], 0);
+    night.until_paused(STRIPE);
+    let status = night.run(&["status", "--format", "json"], 0).json();
+    assert_eq!(config_error(&status), None, "{status}");
+    assert_eq!(daemon.stop(), Some(0));
+    let told: Vec<_> = night.history("config_loaded,config_rejected");
+    let told: Vec<_> = told.iter().map(|it| it["event"].as_str().unwrap()).collect();
+    assert_eq!(told, ["config_loaded", "config_rejected", "config_loaded"]);
+}
+
+#[test]
+fn a_broken_file_that_a_signal_brings_is_told_by_the_status() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    night.write(std::slice::from_ref(&patching));
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.write_nonsense();
+    daemon.hang_up();
+    let status = night.until_status("the file is refused", |it| config_error(it).is_some());
+    assert_eq!(row(&status, CONTACTS)["state"], "held");
+    night.run(&["status"], 0).with(&["timezoon"]);
+
+    let end = soon(1.0);
+    night.write(&[patching.until(end)]);
+    daemon.hang_up();
+    night.until_status("the file is taken", |it| it["daemon"].is_object() && config_error(it).is_none());
+    night.until_resumed(CONTACTS);
+    assert_eq!(daemon.stop(), Some(0));
+    night.assert_one_pause(CONTACTS, &(patching.opens()..end));
+}
+
+fn config_error(status: &Value) -> Option<&str> {
+    status["daemon"]["config_error"].as_str()
+}
+
+#[test]
+fn what_is_paused_is_resumed_where_it_was_paused() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR));
+    let (ours, theirs) = (patching.clone().of(&[CONTACTS]), patching.renamed("theirs").of(&[EMEA]));
+    night.write(&[ours.clone(), theirs.clone()]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.until_state(EMEA, "held");
+    // One organization moves to where nobody listens, the other leaves the file.
+    night.remove_emea();
+    night.rewrite(|text| text.replace("http://127.0.0.1:", "http://127.0.0.2:"));
+    let reloaded = soon(0.0);
+    night.run(&["reload"], 0);
+    night.until_resumed(CONTACTS);
+    night.until_resumed(EMEA);
+    assert_eq!(daemon.stop(), Some(0));
+    night.assert_one_pause(CONTACTS, &(ours.opens()..reloaded));
+    night.assert_one_pause(EMEA, &(theirs.opens()..reloaded));
+}
+
+#[test]
+fn a_key_file_that_vanishes_holds_up_no_resume() {
+    let night = Night::new();
+    let span = soon(-1.0)..soon(4.0);
+    night.write(&[Window::new("patching", span.clone()).of(&[CONTACTS, STRIPE])]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.until_state(STRIPE, "held");
+    std::fs::remove_file(night.path("default.key")).unwrap();
+    night.run(&["reload"], 78).with(&["default.key"]);
+    night.until_resumed(CONTACTS);
+    night.until_resumed(STRIPE);
+    assert_eq!(daemon.stop(), Some(0));
+    night.assert_one_pause(CONTACTS, &span);
+    night.assert_one_pause(STRIPE, &span);
+}
+
+#[test]
+fn an_organization_that_leaves_with_its_key_leaves_nothing_paused() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[EMEA]);
+    night.write(std::slice::from_ref(&patching));
+    let daemon = night.start();
+    night.until_state(EMEA, "held");
+    night.remove_emea();
+    std::fs::remove_file(night.path("emea.key")).unwrap();
+    let reloaded = soon(0.0);
+    night.run(&["reload"], 0);
+    night.until_resumed(EMEA);
+    assert_eq!(daemon.stop(), Some(0));
+    night.assert_one_pause(EMEA, &(patching.opens()..reloaded));
+}
+
+#[test]
+fn a_key_that_is_changed_together_with_a_broken_file_is_used() {
+    let night = Night::new();
+    let span = soon(-1.0)..soon(4.0);
+    night.write(&[Window::new("patching", span.clone()).of(&[CONTACTS])]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.world().set_key("default", "another-key").unwrap();
+    std::fs::write(night.path("default.key"), "another-key\n").unwrap();
+    night.write_nonsense();
+    night.run(&["reload"], 78);
+    night.until_resumed(CONTACTS);
+    assert_eq!(daemon.stop(), Some(0));
+    assert!(night.switches(CONTACTS).iter().all(|(at, active)| !active || span.end <= *at));
+}
+
+#[test]
+fn a_file_that_vanishes_changes_nothing() {
+    let night = Night::new();
+    let span = soon(-1.0)..soon(4.0);
+    night.write(&[Window::new("patching", span.clone()).of(&[CONTACTS])]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    std::fs::remove_file(night.path("intermission.toml")).unwrap();
+    daemon.hang_up();
+    night.until_resumed(CONTACTS);
+    assert_eq!(daemon.stop(), Some(0));
+    night.assert_one_pause(CONTACTS, &span);
+}
+
+#[test]
+fn many_reloads_across_the_boundaries_make_no_second_pause() {
+    let night = Night::new();
+    let span = soon(1.0)..soon(3.0);
+    let patching = Window::new("patching", span.clone()).of(&[CONTACTS, STRIPE]);
+    night.write(std::slice::from_ref(&patching));
+    let daemon = night.start();
+    let mut other_end = FAR;
+    while night.switches(CONTACTS).len() < 2 || night.switches(STRIPE).len() < 2 {
+        assert!(soon(0.0) < span.end + TimeDelta::minutes(1), "waited in vain for the end");
+        other_end += 1.0;
+        night.write(&[
+            patching.clone(),
+            Window::new("other", soon(FAR - 60.0)..soon(other_end)).of(&[CONTACTS]),
+        ]);
+        daemon.hang_up();
+        night.run(&["reload"], 0);
+    }
+    assert_eq!(daemon.stop(), Some(0));
+    night.assert_one_pause(CONTACTS, &span);
+    night.assert_one_pause(STRIPE, &span);
+}

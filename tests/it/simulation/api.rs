@@ -1,0 +1,82 @@
+//! The API's side: what each sync's switch says, and who moved it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use intermission::domain::moment::Moment;
+use intermission::domain::sync::{SyncRef, SyncState};
+
+/// Who moved a switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// Somebody at Polytomic.
+    Person,
+    /// The daemon, by this request.
+    Daemon { request: u64 },
+}
+
+/// A switch that moved.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) at: DateTime<Utc>,
+    pub(super) sync: SyncRef,
+    pub(super) to: bool,
+    pub(super) who: Who,
+}
+
+/// All switches, and all that ever happened to them.
+#[derive(Debug, Default)]
+pub(super) struct Api {
+    active: BTreeMap<SyncRef, bool>,
+    initially: BTreeMap<SyncRef, bool>,
+    touched: BTreeMap<SyncRef, u32>,
+    changes: Vec<Change>,
+}
+
+impl Api {
+    pub(super) fn create(&mut self, sync: SyncRef, active: bool) {
+        self.initially.insert(sync.clone(), active);
+        self.active.insert(sync, active);
+    }
+
+    pub(super) fn syncs(&self) -> impl Iterator<Item = &SyncRef> {
+        self.active.keys()
+    }
+
+    pub(super) fn state(&self, sync: &SyncRef) -> SyncState {
+        match self.active.get(sync) {
+            Some(true) => SyncState::Active,
+            Some(false) => SyncState::Inactive,
+            None => SyncState::Gone,
+        }
+    }
+
+    /// Moves the switch; only a real move is a change.
+    pub(super) fn apply(&mut self, sync: &SyncRef, to: bool, who: Who, now: Moment) {
+        if self.active.insert(sync.clone(), to) != Some(to) {
+            self.changes.push(Change { at: now.wall, sync: sync.clone(), to, who });
+        }
+    }
+
+    pub(super) fn person_sets(&mut self, sync: &SyncRef, to: bool, now: Moment) {
+        *self.touched.entry(sync.clone()).or_default() += 1;
+        self.apply(sync, to, Who::Person, now);
+    }
+
+    pub(super) fn was_touched_by_a_person(&self, sync: &SyncRef) -> bool {
+        self.touched.contains_key(sync)
+    }
+
+    pub(super) fn initially(&self, sync: &SyncRef) -> bool {
+        self.initially[sync]
+    }
+
+    /// Who moved the switch last.
+    pub(super) fn last_mover(&self, sync: &SyncRef) -> Option<Who> {
+        self.changes.iter().rev().find(|it| it.sync == *sync).map(|it| it.who)
+    }
+
+    pub(super) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+}

@@ -1,0 +1,150 @@
+//! Watches every request as it leaves, and the end, by the promises.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use intermission::domain::calendar::{Calendar, Desired};
+use intermission::domain::moment::Moment;
+use intermission::domain::sync::{SyncRef, SyncState};
+use intermission::domain::window::Occurrence;
+
+use super::api::{Api, Who};
+
+/// What is known of the promises so far.
+#[derive(Debug, Default)]
+pub(super) struct Judge {
+    broken: Option<String>,
+    checked: BTreeMap<&'static str, u64>,
+    // Syncs to which a pause may have been sent since their last row began.
+    owed: BTreeSet<SyncRef>,
+    // P1: off when their block began, without a row, and no person has touched
+    // them since.
+    foreign: BTreeSet<SyncRef>,
+    // P9: the occurrences inside which somebody was seen to switch them on.
+    respected: BTreeMap<SyncRef, Vec<Occurrence>>,
+}
+
+impl Judge {
+    pub(super) fn checked(&self) -> &BTreeMap<&'static str, u64> {
+        &self.checked
+    }
+
+    fn hold(&mut self, promise: &'static str, holds: bool, otherwise: impl FnOnce() -> String) {
+        *self.checked.entry(promise).or_default() += 1;
+        if !holds && self.broken.is_none() {
+            self.broken = Some(format!("{promise}: {}", otherwise()));
+        }
+    }
+
+    pub(super) fn verdict(&self) -> Result<(), String> {
+        self.broken.clone().map_or(Ok(()), Err)
+    }
+
+    // ---- what the world tells ----
+
+    /// A block begins for a sync of which the ledger has no row.
+    pub(super) fn block_begins(&mut self, sync: &SyncRef, api: &Api) {
+        if api.state(sync) == SyncState::Inactive && api.last_mover(sync).is_none_or(|it| it == Who::Person) {
+            self.foreign.insert(sync.clone());
+        }
+    }
+
+    /// A block ends.
+    pub(super) fn block_ends(&mut self, sync: &SyncRef) {
+        if self.foreign.remove(sync) {
+            *self.checked.entry("P1").or_default() += 1;
+        }
+    }
+
+    pub(super) fn person_acts(&mut self, sync: &SyncRef) {
+        self.foreign.remove(sync);
+    }
+
+    /// Blocks are not what they were: the clock was set, or the file edited.
+    pub(super) fn blocks_moved(&mut self) {
+        self.foreign.clear();
+        self.respected.clear();
+    }
+
+    /// The daemon saw that somebody had switched the sync on.
+    pub(super) fn respects(&mut self, sync: &SyncRef, desired: &Desired) {
+        if let Desired::Paused(pause) = desired {
+            self.respected.insert(sync.clone(), pause.holders.clone());
+        }
+    }
+
+    pub(super) fn row_dropped(&mut self, sync: &SyncRef) {
+        self.owed.remove(sync);
+        self.respected.remove(sync);
+    }
+
+    /// From here on a crash leaves nobody who knows whether the pause left.
+    pub(super) fn intent_is_durable(&mut self, sync: &SyncRef) {
+        self.owed.insert(sync.clone());
+    }
+
+    /// `active: false` leaves the machine.
+    pub(super) fn pause_leaves(
+        &mut self,
+        sync: &SyncRef,
+        calendar: Option<&Calendar>,
+        row: bool,
+        now: Moment,
+    ) {
+        self.hold("P5", row, || format!("a pause of {sync} left without a durable row"));
+        let desired = calendar.map(|it| it.desired(sync, now.wall));
+        let wanted = matches!(desired, Some(Desired::Paused(_)));
+        self.hold("P8", wanted, || format!("a pause of {sync} left at {}, outside of any window", now.wall));
+        let foreign = self.foreign.contains(sync);
+        self.hold("P1", !foreign, || {
+            format!("{sync} was off when its block began, and was paused at {}", now.wall)
+        });
+        if let (Some(before), Some(Desired::Paused(pause))) = (self.respected.get(sync), &desired) {
+            let begun_since = pause.holders.iter().any(|it| !before.iter().any(|other| other.is(it)));
+            self.hold("P9", begun_since || pause.is_enforced(), || {
+                format!(
+                    "{sync} was switched on by somebody and paused again at {} in the same window",
+                    now.wall
+                )
+            });
+            self.respected.remove(sync);
+        }
+    }
+
+    /// `active: true` leaves the machine.
+    pub(super) fn resume_leaves(&mut self, sync: &SyncRef, now: Moment) {
+        let owed = self.owed.contains(sync);
+        self.hold("P1", owed, || format!("{sync} was resumed at {} though we had never paused it", now.wall));
+        let foreign = self.foreign.contains(sync);
+        self.hold("P1", !foreign, || {
+            format!("{sync} was off when its block began, and was resumed at {}", now.wall)
+        });
+    }
+
+    /// Deep inside a window, without faults for long: it is paused.
+    pub(super) fn window_is_honoured(&mut self, sync: &SyncRef, api: &Api, now: Moment) {
+        self.hold("P18", api.state(sync) == SyncState::Inactive, || {
+            format!("{sync} still runs at {}, long after its window began", now.wall)
+        });
+    }
+
+    /// At rest, after everything.
+    pub(super) fn at_rest(&mut self, sync: &SyncRef, api: &Api, owes: bool) {
+        self.hold("P4", !owes, || format!("{sync} still has a row that owes a resume"));
+        if api.state(sync) == SyncState::Inactive {
+            let by_us = matches!(api.last_mover(sync), Some(Who::Daemon { .. }));
+            self.hold("P2", !by_us, || format!("{sync} was left paused"));
+        } else {
+            self.hold("P2", true, String::new);
+        }
+        if !api.was_touched_by_a_person(sync) {
+            let is = api.state(sync) == SyncState::Active;
+            self.hold("P3", is == api.initially(sync), || {
+                format!("nobody touched {sync}, and it is {is} where it was {}", api.initially(sync))
+            });
+        }
+        // P9 also holds for those who were never paused again.
+        if self.respected.remove(sync).is_some() {
+            self.hold("P9", true, String::new);
+        }
+    }
+}
