@@ -176,3 +176,96 @@ pub struct Gone {
     /// How many there were in a row.
     pub times: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::super::plan::Case;
+    use super::super::sync::SyncKind;
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    fn occurrence(window: &str, opens: i64, closes: i64) -> Occurrence {
+        Occurrence {
+            window: window.into(),
+            pauses: at(opens),
+            opens: at(opens),
+            closes: at(closes),
+            enforce: false,
+        }
+    }
+
+    fn hold(state: HoldState) -> Hold {
+        let sync = SyncRef { organization: "default".into(), kind: SyncKind::Model, id: Uuid::from_u128(7) };
+        let organization = Arc::new(Organization::example());
+        let mut hold = Case::new(sync).new_hold(&organization, state, at(100));
+        hold.serve(&Pause { holders: vec![occurrence("a", 100, 200)], until: at(200) });
+        hold
+    }
+
+    fn holders(desired: &Desired) -> Vec<&str> {
+        match desired {
+            Desired::Running => vec![],
+            Desired::Paused(pause) => pause.holders.iter().map(|it| it.window.as_str()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_row_alone_asks_for_what_it_owes_until_its_end() {
+        let held = hold(HoldState::Held);
+        assert_eq!(holders(&held.desired_alone(at(199))), ["a"]);
+        assert_eq!(held.desired_alone(at(200)), Desired::Running, "its end is not part of it");
+
+        let mut both = held.clone();
+        both.leave_alone(&[occurrence("b", 150, 300)]);
+        assert_eq!(both.resume_by, at(300), "a decision lasts as long as what it is about");
+        assert_eq!(holders(&both.desired_alone(at(250))), ["b", "a"]);
+        assert_eq!(both.desired_alone(at(300)), Desired::Running);
+        assert_eq!(both.ends().collect::<Vec<_>>(), [at(300), at(300)]);
+
+        let mut released = hold(HoldState::Released);
+        released.leave_alone(&[occurrence("a", 100, 200)]);
+        assert_eq!(holders(&released.desired_alone(at(199))), ["a"], "told once, not as holder too");
+    }
+
+    #[test]
+    fn an_end_is_brought_forward_and_never_put_off() {
+        let mut held = hold(HoldState::Held);
+        held.end_by(at(150));
+        assert_eq!(held.resume_by, at(150));
+        held.end_by(at(180));
+        assert_eq!(held.resume_by, at(150));
+        assert_eq!(held.ends().collect::<Vec<_>>(), [at(150)]);
+    }
+
+    #[test]
+    fn what_waits_is_done_and_what_is_owed_is_not() {
+        use HoldState::{Held, Pausing, Released, Resuming, Settling, Skipped};
+        let wanted = Desired::Paused(Pause { holders: vec![occurrence("a", 100, 200)], until: at(200) });
+        for state in [Settling, Skipped, Released] {
+            assert!(hold(state).counts_as_done(&wanted) && hold(state).counts_as_done(&Desired::Running));
+        }
+        for state in [Pausing, Resuming] {
+            assert!(!hold(state).counts_as_done(&wanted) && !hold(state).counts_as_done(&Desired::Running));
+        }
+        assert!(hold(Held).counts_as_done(&wanted));
+        assert!(!hold(Held).counts_as_done(&Desired::Running));
+        let mut decided = hold(Held);
+        decided.leave_alone(&[occurrence("a", 100, 200)]);
+        assert!(!decided.counts_as_done(&wanted), "a person decided against its only holder");
+    }
+
+    #[test]
+    fn either_request_without_an_answer_unsettles() {
+        let up = Some(Duration::from_secs(1));
+        assert!(!Unsettled::default().any());
+        assert!(Unsettled { pause: up, resume: None }.any());
+        assert!(Unsettled { pause: None, resume: up }.any());
+    }
+}

@@ -36,6 +36,20 @@ impl Organization {
     pub fn is_same_place(&self, other: &Self) -> bool {
         self.name == other.name && self.url == other.url && self.organization_id == other.organization_id
     }
+
+    /// The organization of the tests.
+    #[cfg(test)]
+    pub(super) fn example() -> Self {
+        Self {
+            name: "default".into(),
+            url: "https://app.polytomic.com".into(),
+            api_version: "2025-09-18".into(),
+            organization_id: None,
+            key: KeySource::Environment("KEY".into()),
+            ca_file: None,
+            proxy: Proxy::None,
+        }
+    }
 }
 
 /// Where an API key is read from.

@@ -285,3 +285,137 @@ impl Case {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::sync::SyncKind;
+    use crate::domain::verdict::{Failure, FailureKind};
+
+    fn moment(seconds: u64) -> Moment {
+        let wall = DateTime::from_timestamp(1_800_000_000, 0).unwrap() + Duration::from_secs(seconds);
+        Moment { wall, uptime: Duration::from_secs(seconds) }
+    }
+
+    fn case() -> Case {
+        let sync = SyncRef { organization: "default".into(), kind: SyncKind::Bulk, id: Uuid::from_u128(7) };
+        Case::new(sync)
+    }
+
+    fn held() -> Hold {
+        let organization = Arc::new(Organization::example());
+        let mut case = case();
+        case.name = Some("Accounts".to_owned());
+        case.new_hold(&organization, HoldState::Held, moment(100).wall)
+    }
+
+    fn saw(state: SyncState, sent: u64) -> Evidence {
+        Evidence::Saw { state, sent: moment(sent), by: None }
+    }
+
+    fn refused() -> Verdict {
+        Verdict::Refused(Failure::new(FailureKind::Forbidden, "the API answered 403 Forbidden"))
+    }
+
+    #[test]
+    fn a_remembered_case_has_the_rows_sync_and_name() {
+        let case = Case::remembered(held());
+        assert_eq!(case.hold.as_ref(), Some(&held()));
+        assert_eq!(case.name.as_deref(), Some("Accounts"));
+        assert_eq!(case.sync, held().sync);
+    }
+
+    #[test]
+    fn a_request_is_under_way_from_its_step_to_its_answer() {
+        let mut case = case();
+        assert!(!case.is_in_flight(), "nothing was asked");
+        case.take(&Step::Look);
+        assert!(case.is_in_flight());
+        case.hear(saw(SyncState::Active, 5), moment(6));
+        assert!(!case.is_in_flight(), "the answer is there");
+        case.take(&Step::Rest { until: None });
+        assert!(!case.is_in_flight());
+    }
+
+    #[test]
+    fn what_went_wrong_is_remembered_until_something_goes_right() {
+        let mut case = case();
+        let failure = Failure::new(FailureKind::Timeout, "no answer within 30s");
+        case.hear(Evidence::LookFailed { failure }, moment(1));
+        assert_eq!(case.trouble.as_deref(), Some("no answer within 30s"));
+        case.hear(Evidence::Answered { active: false, sent: moment(2), verdict: refused() }, moment(2));
+        assert_eq!(case.trouble.as_deref(), Some("the API answered 403 Forbidden"));
+        case.hear(saw(SyncState::Gone, 3), moment(3));
+        assert_eq!(case.trouble.as_deref(), Some("Polytomic does not know this sync (404)"));
+        case.hear(saw(SyncState::Inactive, 4), moment(4));
+        assert_eq!(case.trouble, None);
+    }
+
+    #[test]
+    fn an_answer_may_be_as_old_as_is_allowed_and_no_older() {
+        let fresh = Duration::from_secs(10);
+        let mut case = case();
+        case.take(&Step::Look);
+        case.hear(saw(SyncState::Active, 5), moment(5));
+        case.drop_stale_evidence(moment(15).uptime, fresh);
+        assert!(case.evidence.is_some(), "ten seconds are ten seconds");
+        case.drop_stale_evidence(moment(16).uptime, fresh);
+        assert!(case.evidence.is_none() && case.call.is_none(), "it is asked again");
+
+        // The verdict on a change of ours is a fact, however late it is read.
+        case.hear(
+            Evidence::Answered { active: true, sent: moment(20), verdict: Verdict::Applied },
+            moment(20),
+        );
+        case.drop_stale_evidence(moment(900).uptime, fresh);
+        assert!(case.evidence.is_some());
+    }
+
+    #[test]
+    fn a_resume_that_is_sent_again_after_a_refusal_leaves_the_first_ones_past() {
+        let mut case = Case::remembered(held());
+        let mut resuming = held();
+        resuming.state = HoldState::Resuming;
+        resuming.unsettled.resume = Some(moment(200).uptime);
+        case.take(&Step::Resume { hold: Box::new(resuming.clone()) });
+        assert_eq!(case.unsettled_before_call(), Unsettled::default());
+
+        case.hear(Evidence::Answered { active: true, sent: moment(200), verdict: refused() }, moment(201));
+        case.take(&Step::Resume { hold: Box::new(resuming.clone()) });
+        assert_eq!(case.unsettled_before_call(), Unsettled::default(), "the refused one left nothing behind");
+
+        let unknown = Verdict::Unknown(Failure::new(FailureKind::Timeout, "no answer within 30s"));
+        case.hear(Evidence::Answered { active: true, sent: moment(202), verdict: unknown }, moment(232));
+        case.take(&Step::Resume { hold: Box::new(resuming.clone()) });
+        assert_eq!(case.unsettled_before_call(), resuming.unsettled, "nobody knows of that one");
+    }
+
+    #[test]
+    fn giving_up_a_request_keeps_what_was_unsettled_before_it() {
+        let mut earlier = held();
+        earlier.unsettled = Unsettled { pause: Some(moment(1).uptime), resume: Some(moment(2).uptime) };
+        let mut case = Case::remembered(earlier.clone());
+        case.take(&Step::Resume { hold: Box::new(earlier) });
+        let (first, second, now) = (Some(moment(1).uptime), Some(moment(2).uptime), Some(moment(30).uptime));
+        assert_eq!(case.unsettled_by(true, moment(30).uptime), Unsettled { pause: first, resume: now });
+        assert_eq!(case.unsettled_by(false, moment(30).uptime), Unsettled { pause: now, resume: second });
+    }
+
+    #[test]
+    fn a_sync_that_was_not_found_is_absent_until_it_is_seen() {
+        let mut case = case();
+        let retry = Retry { pausing: true, failures: 1, not_before: moment(60).uptime };
+        let later = Step::Defer { retry, events: vec![] };
+        case.hear(saw(SyncState::Gone, 1), moment(1));
+        case.take(&later);
+        assert!(case.absent);
+        let failure = Failure::new(FailureKind::Timeout, "no answer within 30s");
+        case.hear(Evidence::LookFailed { failure }, moment(2));
+        case.take(&later);
+        assert!(case.absent, "a failure says nothing about it");
+        case.hear(saw(SyncState::Active, 3), moment(3));
+        assert!(!case.absent);
+    }
+}

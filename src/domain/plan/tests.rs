@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::hold::Unsettled;
-use crate::domain::organization::{KeySource, Proxy};
+use crate::domain::organization::KeySource;
 use crate::domain::sync::{SyncKind, SyncRef};
 use crate::domain::verdict::{Failure, FailureKind};
 use uuid::Uuid;
@@ -48,15 +48,7 @@ fn paused_by(holders: &[Occurrence]) -> Desired {
 }
 
 fn organization() -> Arc<Organization> {
-    Arc::new(Organization {
-        name: "default".into(),
-        url: "https://app.polytomic.com".into(),
-        api_version: "2025-09-18".into(),
-        organization_id: None,
-        key: KeySource::Environment("KEY".into()),
-        ca_file: None,
-        proxy: Proxy::None,
-    })
+    Arc::new(Organization::example())
 }
 
 fn unheld() -> Case {
