@@ -200,7 +200,7 @@ fn help_names_the_commands_that_there_are_and_no_other() {
         commands,
         [
             "run", "check", "windows", "upcoming", "plan", "status", "history", "reload", "resume", "forget",
-            "demo", "help"
+            "backup", "demo", "help"
         ]
     );
     help.says(&["69 the daemon cannot be reached", "INTERMISSION_CONFIG", "--color"]);
@@ -212,9 +212,10 @@ fn each_command_tells_its_arguments() {
         ("run", &["--once", "--timeout", "--log-format", "INTERMISSION_LOG"][..]),
         ("check", &["--strict", "--online", "--format"]),
         ("upcoming", &["--from", "--until", "--days", "--format"]),
-        ("status", &["--exit-code", "--format"]),
+        ("status", &["--exit-code", "--format", "--wide", "--curl"]),
         ("history", &["--since", "--until", "--sync", "--window", "--event", "--follow", "--limit"]),
-        ("resume", &["[SYNC]", "--window", "--all", "--reason", "--offline"]),
+        ("resume", &["[SYNC]", "--window", "--all", "--reason", "--offline", "--from-history", "--dry-run"]),
+        ("backup", &["<FILE>", "--force"]),
         ("forget", &["<SYNC>"]),
         ("demo", &["--for"]),
     ] {
@@ -231,6 +232,11 @@ fn what_makes_no_sense_ends_with_2() {
         &["status", "--format", "yaml"],
         &["resume"],
         &["resume", "--all", "--window", "patching"],
+        &["resume", "--all", "Contacts"],
+        &["resume", "--all", "--timeout", "5m"],
+        &["resume", "--all", "--dry-run"],
+        &["resume", "--offline", "--from-history", "-"],
+        &["status", "--curl", "--format", "json"],
         &["run", "--timeout", "5m"],
         &["demo", "--for", "1s"],
         &["upcoming", "--days", "0"],
