@@ -424,6 +424,9 @@ fn history_reads_the_ledger_when_there_is_no_daemon() {
     assert_eq!(lines(&["history", "--since", "2026-01-10 04:01"]), 0);
     assert_eq!(lines(&["history", "--sync", "Contacts"]), 1);
     assert_eq!(lines(&["history", "--window", "another"]), 0);
+    place.run(&["history", "--window", "another"]).with(0).notes(&["there is no window `another`"]);
+    let silent = place.run(&["history", "--window", "patching", "--since", "2026-01-10 04:01"]).with(0);
+    assert!(!silent.err.contains("no window"), "{}", silent.err);
     place.run(&["history", "--limit", "1"]).with(0).says(&[
         "2026-01-10 04:00:00 +01:00  paused",
         "Contacts",
