@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -26,7 +26,7 @@ use crate::web::api::{ResumeRequest, ResumedSync};
 
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = true, args = ["syncs", "window", "all", "from_history"])]
-#[group(id = "glass", args = ["offline", "from_history"])]
+#[command(group = ArgGroup::new("glass").args(["offline", "from_history"]))]
 pub(super) struct Arguments {
     /// Ids, `organization/id`s or names that only one sync has
     #[arg(value_name = "SYNC")]

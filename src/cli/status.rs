@@ -196,7 +196,7 @@ impl View<'_> {
                     cut(&windows_of(row), for_windows),
                 ],
             );
-            rows.note((row.name.is_some() && (is_cut || !is_unique)).then(|| sync_id(row)));
+            rows.note((is_cut || (row.name.is_some() && !is_unique)).then(|| sync_id(row)));
             rows.note(trouble(row));
         }
         rows.render()

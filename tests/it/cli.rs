@@ -389,10 +389,11 @@ fn status_reads_the_ledger_when_there_is_no_daemon() {
         "Contacts",
         "held",
         "patching",
-        "by ",
-        "+01:00",
-        "503",
+        "overdue by ",
+        "attempt 3: the API answered 503",
+        "Times are those of Europe/Amsterdam.",
     ]);
+    place.run(&["status", "--wide"]).with(0).says(&["Contacts (248df4b7-", "+01:00", "by ", "503"]);
     place.run(&["status", "--exit-code"]).with(1);
 }
 
