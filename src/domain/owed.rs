@@ -74,9 +74,11 @@ pub fn unfinished<'e>(entries: impl IntoIterator<Item = (DateTime<Utc>, &'e Even
             | EventKind::Recovered
             | EventKind::Forgotten => drop(owed.remove(sync)),
             // An operator's word is a demand: the resume that follows it has a
-            // line of its own. Whether it is gone, a look tells.
-            EventKind::OperatorResume | EventKind::Gone => {}
-            EventKind::WindowOpened
+            // line of its own. Whether it is gone, a look tells. The rest is
+            // about no sync.
+            EventKind::OperatorResume
+            | EventKind::Gone
+            | EventKind::WindowOpened
             | EventKind::WindowClosed
             | EventKind::WindowMissed
             | EventKind::DaemonStarted

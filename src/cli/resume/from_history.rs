@@ -5,7 +5,7 @@
 //! at first: what is on needs nothing, and what somebody seems to have changed
 //! after us is left to them.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -91,20 +91,18 @@ pub(super) fn run(global: &Global, arguments: &Arguments, path: &Path) -> Outcom
 /// The lines of the file, without those that it has twice: whoever follows a
 /// history into a file gets its end again when they start anew.
 fn read(path: &Path) -> Result<Vec<(DateTime<Utc>, Event)>, Failure> {
-    let is_stdin = path.as_os_str() == "-";
-    let mut bytes = Vec::new();
-    if is_stdin {
-        std::io::stdin().read_to_end(&mut bytes)
+    let bytes = if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
     } else {
-        std::fs::read(path).map(|it| {
-            bytes = it;
-            0
-        })
-    }
-    .map_err(|source| Failure::History(format!("could not read history `{}`: {source}", path.display())))?;
+        std::fs::read(path)
+    };
+    let bytes = bytes.map_err(|source| {
+        Failure::History(format!("could not read history `{}`: {source}", path.display()))
+    })?;
     // A copy that broke off in the middle of a letter breaks off a line, too.
     let text = String::from_utf8_lossy(&bytes);
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     let mut entries = Vec::new();
     let mut lines = text.lines().enumerate().peekable();
     while let Some((number, line)) = lines.next() {
@@ -125,10 +123,10 @@ fn read(path: &Path) -> Result<Vec<(DateTime<Utc>, Event)>, Failure> {
             }
         };
         match event(&entry) {
-            Some(_) if seen.insert((entry.entry, entry.at), ()).is_some() => {}
+            Some(_) if !seen.insert((entry.entry, entry.at)) => {}
             Some(event) => entries.push((entry.at, event)),
             None => {
-                screen::note(&format!("note: event `{}` is not known here and was left out", entry.event))
+                screen::note(&format!("note: event `{}` is not known here and was left out", entry.event));
             }
         }
     }
