@@ -5,7 +5,9 @@
 //! all else to stderr, so that `--format json` can be piped.
 
 mod api;
+mod backup;
 mod check;
+mod curl;
 mod demo;
 mod failure;
 mod file;
@@ -152,6 +154,8 @@ enum Command {
     Resume(resume::Arguments),
     /// Drop the row of a sync that is gone for good
     Forget(forget::Arguments),
+    /// Copy the ledger, while a daemon writes it or without one
+    Backup(backup::Arguments),
     /// Watch the daemon at work on a simulated Polytomic: no account, no file
     Demo(demo::Arguments),
 }
@@ -189,6 +193,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Reload(arguments) => reload::run(global, &arguments),
         Command::Resume(arguments) => resume::run(global, &arguments),
         Command::Forget(arguments) => forget::run(global, &arguments),
+        Command::Backup(arguments) => backup::run(global, &arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }

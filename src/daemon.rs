@@ -82,6 +82,8 @@ pub struct Daemon {
     tzdb: Option<String>,
     started_at: DateTime<Utc>,
     ledger: Ledger,
+    // Rows of it that could not be read at the start.
+    damaged: Vec<String>,
     // Where the command line talks to us.
     socket: Option<web::Bound>,
     _lock: Lock,

@@ -23,6 +23,8 @@ pub mod hold;
 
 pub mod event;
 
+pub mod owed;
+
 pub mod backoff;
 
 pub mod verdict;

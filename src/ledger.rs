@@ -5,6 +5,7 @@
 //! waiter went away is written all the same, so a future may be dropped at any
 //! point. What cannot be read is never taken for empty.
 
+mod backup;
 mod change;
 mod error;
 mod journal;
@@ -15,16 +16,14 @@ mod schema;
 mod store;
 mod thread;
 
-use std::fs::OpenOptions;
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use backup::BackupError;
 pub use change::Change;
 pub use error::{LedgerError, OpenError};
 pub use journal::{Entry, HistoryQuery, SyncFilter};
@@ -126,22 +125,6 @@ impl Ledger {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Copies the ledger into the new file `path` (mode 0600), as of one
-    /// moment and in one file, without stopping.
-    pub async fn backup(&self, path: PathBuf) -> std::result::Result<(), BackupError> {
-        let io = |source| BackupError::Io { path: path.clone(), source };
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(io)?;
-        let to = path.clone();
-        let copied = match self.path.clone() {
-            Some(ledger) => beside(ledger, move |store| store.copy_to(&to)).await,
-            None => self.ask(|answer| Request::Copy(to, answer)).await,
-        };
-        copied.map_err(|source| BackupError::Copy { path: path.clone(), source })?;
-        // SQLite does not sync what it vacuums into.
-        file.sync_all().map_err(io)?;
-        Ok(open::sync_directory_of(&path)?)
-    }
-
     /// Gives this handle up and waits until the ledger is closed, which it is
     /// once every other handle was dropped too.
     pub async fn closed(self) {
@@ -165,28 +148,4 @@ async fn beside<T: Send + 'static>(
 ) -> Result<T> {
     let work = move || read(&Store::read_only(&path).map_err(|it| LedgerError::Unreadable(Arc::new(it)))?);
     tokio::task::spawn_blocking(work).await.map_err(|_| LedgerError::Stopped)?
-}
-
-/// Why a backup was not made. What there is at its path then is not one.
-#[derive(Debug, thiserror::Error)]
-pub enum BackupError {
-    /// The file was there already, or could not be made or synced.
-    #[error("could not make backup `{path}`")]
-    Io {
-        /// The backup.
-        path: PathBuf,
-        /// How it failed.
-        source: io::Error,
-    },
-    /// The ledger could not be copied.
-    #[error("could not copy the ledger to `{path}`")]
-    Copy {
-        /// The backup.
-        path: PathBuf,
-        /// How it failed.
-        source: LedgerError,
-    },
-    /// Its directory could not be synced.
-    #[error(transparent)]
-    Directory(#[from] OpenError),
 }

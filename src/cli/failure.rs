@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::{Exit, screen};
 use crate::daemon::{RunError, StartError};
-use crate::ledger::{LedgerError, OpenError};
+use crate::ledger::{BackupError, LedgerError, OpenError};
 use crate::tzdb::NoZoneData;
 use crate::web::api::Refusal;
 
@@ -50,6 +50,12 @@ pub(super) enum Failure {
     /// The ledger cannot be read.
     #[error("could not read the ledger")]
     Ledger(#[from] LedgerError),
+    /// The ledger could not be copied.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// An exported history makes no sense.
+    #[error("{0}")]
+    History(String),
     /// `TZDIR` leads nowhere.
     #[error(transparent)]
     Zones(#[from] NoZoneData),
@@ -82,6 +88,8 @@ impl Failure {
             | Self::Run(_)
             | Self::Open(_)
             | Self::Ledger(_)
+            | Self::Backup(_)
+            | Self::History(_)
             | Self::Output(_)
             | Self::Io { .. } => Exit::Failed,
         }

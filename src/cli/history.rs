@@ -53,6 +53,9 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     block_on(async {
         let lines = journal.lines(&request, true).await?;
         print(&lines, arguments.format.format, &zone)?;
+        if let (true, Some(window)) = (lines.is_empty(), &arguments.window) {
+            journal.doubt(window).await?;
+        }
         if arguments.follow {
             let last = lines.last().map(|it| it.entry);
             tokio::select! {
@@ -119,6 +122,17 @@ impl Journal<'_> {
             Err(failure) if failure.is_unreachable() => self.offline(request, failure, tells),
             answer => answer,
         }
+    }
+
+    /// Tells that a window of which nothing was found is perhaps none.
+    async fn doubt(&self, window: &str) -> Result<(), Failure> {
+        let ever =
+            HistoryRequest { window: Some(window.to_owned()), limit: Some(1), ..HistoryRequest::default() };
+        let is_in_file = file::read(self.global).is_ok_and(|it| it.config.calendar.window(window).is_some());
+        if !is_in_file && self.lines(&ever, false).await?.is_empty() {
+            screen::note(&format!("there is no window `{window}`, in the file or in the history"));
+        }
+        Ok(())
     }
 
     fn offline(

@@ -1,10 +1,13 @@
 //! `resume`: ends pauses now, through the daemon or, to break glass, without
 //! one.
 
+mod from_history;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -22,16 +25,17 @@ use crate::reconcile::{Resumed, Selection};
 use crate::web::api::{ResumeRequest, ResumedSync};
 
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["syncs", "window", "all"])]
+#[group(id = "what", required = true, multiple = true, args = ["syncs", "window", "all", "from_history"])]
+#[command(group = ArgGroup::new("glass").args(["offline", "from_history"]))]
 pub(super) struct Arguments {
     /// Ids, `organization/id`s or names that only one sync has
     #[arg(value_name = "SYNC")]
     syncs: Vec<String>,
     /// All that the open occurrence of this window covers
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "syncs")]
     window: Option<String>,
     /// All that are paused
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["syncs", "window"])]
     all: bool,
     /// Why, for the journal
     #[arg(long, value_name = "TEXT")]
@@ -39,13 +43,21 @@ pub(super) struct Arguments {
     /// Break glass: from the ledger alone, without configuration or daemon
     #[arg(long)]
     offline: bool,
-    /// With `--offline`: how long to try
+    /// Break glass for a host that was lost: what this file says is paused, as
+    /// `history --format json` wrote it; `-` is stdin. What somebody seems to
+    /// have changed since is left off, unless it is named, or `--all`
+    #[arg(long, value_name = "FILE", conflicts_with = "reason")]
+    from_history: Option<PathBuf>,
+    /// With `--from-history`: look, and change nothing
+    #[arg(long, requires = "from_history")]
+    dry_run: bool,
+    /// With `--offline` and `--from-history`: how long to try
     #[arg(
         long,
         value_name = "DURATION",
         default_value = "5m",
         value_parser = times::parse_duration,
-        requires = "offline"
+        requires = "glass"
     )]
     timeout: Duration,
     #[command(flatten)]
@@ -53,7 +65,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
-    if arguments.offline { offline(global, arguments) } else { through_daemon(global, arguments) }
+    match &arguments.from_history {
+        Some(file) => from_history::run(global, arguments, file),
+        None if arguments.offline => offline(global, arguments),
+        None => through_daemon(global, arguments),
+    }
 }
 
 fn through_daemon(global: &Global, arguments: &Arguments) -> Outcome {

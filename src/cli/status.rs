@@ -8,12 +8,14 @@ use serde::Serialize;
 use super::failure::{Failure, sentence};
 use super::socket::Socket;
 use super::table::{Mood, Rows};
-use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, file, screen, times};
+use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, curl, file, screen, times};
 use crate::clock;
+use crate::daemon;
 use crate::domain::hold::HoldState;
 use crate::domain::plan::Rules;
 use crate::domain::sync::Name;
 use crate::domain::zone::Zone;
+use crate::ledger::Contents;
 use crate::reconcile::{Report, RowReport};
 use crate::web::api::{DaemonStatus, Status};
 
@@ -24,6 +26,13 @@ pub(super) struct Arguments {
     /// End with 1 if anything is overdue or failing
     #[arg(long)]
     exit_code: bool,
+    /// All there is to say of each row, however wide: ids, full times
+    #[arg(long)]
+    wide: bool,
+    /// Break glass: what is paused, from the ledger alone, as lines for a shell
+    /// that resume it with curl. No key is in them
+    #[arg(long, conflicts_with_all = ["format", "exit_code", "wide"])]
+    curl: bool,
 }
 
 /// The answer, in the shape of the documentation.
@@ -34,9 +43,14 @@ struct Answer {
     healthy: bool,
     next_change: Option<DateTime<Utc>>,
     syncs: Vec<RowReport>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ledger_damage: Vec<String>,
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
+    if arguments.curl {
+        return curl(global);
+    }
     let socket = Socket::of(global)?;
     let answer = match block_on(socket.status()) {
         Ok(status) => Answer::from(status),
@@ -45,7 +59,15 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     };
     match arguments.format.format {
         Format::Json => screen::say_json(&answer)?,
-        Format::Table => screen::say(&table(&answer, &file::zone(global), clock::wall()))?,
+        Format::Table => {
+            let view = View {
+                zone: &file::zone(global),
+                now: clock::wall(),
+                width: screen::is_terminal().then(screen::width),
+                is_wide: arguments.wide,
+            };
+            screen::say(&view.table(&answer))?;
+        }
     }
     Ok(if arguments.exit_code && !answer.healthy { Exit::Failed } else { Exit::Success })
 }
@@ -57,81 +79,188 @@ fn offline(global: &Global, unreached: Failure) -> Result<Answer, Failure> {
     screen::note(&format!("{}; this is what the ledger says", sentence(&unreached)));
     let now = clock::wall();
     let rules = file::read(global).map_or_else(|_| Rules::default(), |it| it.config.rules());
-    let holds = store.contents()?.holds;
+    let Contents { holds, damaged, .. } = store.contents()?;
     let syncs: Vec<RowReport> =
         holds.iter().map(|hold| RowReport::of(hold, now, rules.overdue_after)).collect();
     let next_change =
         holds.iter().flat_map(|hold| hold.ends().collect::<Vec<_>>()).filter(|end| now < *end).min();
     let report = Report { next_change, syncs };
-    Ok(Answer { daemon: None, healthy: !report.has_trouble(), next_change, syncs: report.syncs })
+    Ok(Answer {
+        daemon: None,
+        healthy: damaged.is_empty() && !report.has_trouble(),
+        next_change,
+        syncs: report.syncs,
+        ledger_damage: damaged,
+    })
 }
 
 impl From<Status> for Answer {
     fn from(status: Status) -> Self {
-        let Status { daemon, healthy, next_change, syncs } = status;
-        Self { daemon: Some(daemon), healthy, next_change, syncs }
+        let Status { daemon, healthy, next_change, syncs, ledger_damage } = status;
+        Self { daemon: Some(daemon), healthy, next_change, syncs, ledger_damage }
     }
 }
 
-fn table(answer: &Answer, zone: &Zone, now: DateTime<Utc>) -> String {
-    let mut parts = vec![headline(answer, zone, now)];
-    if !answer.syncs.is_empty() {
-        parts.push(rows(&answer.syncs, zone, now));
-    }
-    parts.join("\n\n")
+/// The ledger's own word: it needs neither the daemon nor the file.
+fn curl(global: &Global) -> Outcome {
+    let contents = file::ledger(global)?.contents()?;
+    contents.damaged.iter().for_each(|row| screen::note(&format!("warning: {}", unreadable(row))));
+    let path = daemon::ledger_path(global.state.as_deref(), &global.config);
+    screen::say(&curl::lines(&contents.holds, &path, &file::zone(global)))?;
+    Ok(if contents.damaged.is_empty() { Exit::Success } else { Exit::Failed })
 }
 
-fn headline(answer: &Answer, zone: &Zone, now: DateTime<Utc>) -> String {
-    let report = Report { next_change: answer.next_change, syncs: answer.syncs.clone() };
-    let next =
-        answer.next_change.map(|at| format!("; next change {}", times::show_with_distance(at, zone, now)));
-    let mut lines = vec![format!("{}{}", capitalized(&report.headline()), next.unwrap_or_default())];
-    match &answer.daemon {
-        None => lines.push("No daemon is reached: nothing will change until one runs.".to_owned()),
-        Some(daemon) => {
-            lines.push(format!(
-                "intermission {} (pid {}) since {}, {}, time zone data {}",
-                daemon.version,
-                daemon.pid,
-                times::show(daemon.started_at, zone),
-                daemon.config,
-                daemon.tzdb
-            ));
-            if let Some(error) = &daemon.config_error {
-                lines.push(format!("The configuration file is wrong, {}", error.trim_end()));
+fn unreadable(row: &str) -> String {
+    format!("a row of the ledger cannot be read, and nobody looks after it: {row}")
+}
+
+/// How the answer is shown.
+struct View<'a> {
+    zone: &'a Zone,
+    now: DateTime<Utc>,
+    // None: nobody minds how long a line is.
+    width: Option<usize>,
+    is_wide: bool,
+}
+
+impl View<'_> {
+    fn table(&self, answer: &Answer) -> String {
+        let mut parts = vec![self.headline(answer)];
+        if !answer.syncs.is_empty() {
+            parts.push(if self.is_wide { self.wide_rows(&answer.syncs) } else { self.rows(&answer.syncs) });
+        }
+        parts.join("\n\n")
+    }
+
+    fn headline(&self, answer: &Answer) -> String {
+        let report = Report { next_change: answer.next_change, syncs: answer.syncs.clone() };
+        let mut first = capitalized(&report.headline());
+        if let Some(at) = answer.next_change {
+            let next = format!("next change {}", times::show_with_distance(at, self.zone, self.now));
+            let fits = self.width.is_none_or(|width| first.len() + next.len() + 2 <= width);
+            first = if fits { format!("{first}; {next}") } else { format!("{first};\n{next}") };
+        }
+        let mut lines = vec![first];
+        lines.extend(answer.ledger_damage.iter().map(|row| capitalized(&unreadable(row))));
+        match &answer.daemon {
+            None => lines.push("No daemon is reached: nothing will change until one runs.".to_owned()),
+            Some(daemon) => {
+                lines.push(format!(
+                    "intermission {} (pid {}) since {}",
+                    daemon.version,
+                    daemon.pid,
+                    times::show(daemon.started_at, self.zone),
+                ));
+                lines.push(format!("configuration {}; time zone data {}", daemon.config, daemon.tzdb));
+                if let Some(error) = &daemon.config_error {
+                    lines.push(format!("The configuration file is wrong, {}", error.trim_end()));
+                }
             }
         }
+        if !answer.syncs.is_empty() && !self.is_wide {
+            lines.push(format!("Times are those of {}.", self.zone));
+        }
+        lines.join("\n")
     }
-    lines.join("\n")
+
+    /// What one wants to know at a glance, and below it what is wrong. Names
+    /// and windows that do not fit are cut off; an id is there where the name
+    /// alone would not do for a command.
+    fn rows(&self, syncs: &[RowReport]) -> String {
+        let until =
+            |row: &RowReport| row.until.map_or_else(dash, |at| times::show_short(at, self.zone, self.now));
+        let widest = |text: fn(&RowReport) -> usize| syncs.iter().map(text).max().unwrap_or(0);
+        let named = widest(|row| shown_name(row).chars().count()).max("SYNC".len());
+        let rest = widest(|row| row.kind.as_str().len())
+            + widest(|row| row.state.as_str().len()).max("STATE".len())
+            + syncs.iter().map(|row| until(row).len()).max().unwrap_or(0).max("UNTIL".len())
+            + 4 * GAP;
+        let left = self.width.map(|width| width.saturating_sub(rest));
+        let windows = widest(|row| windows_of(row).chars().count()).max("WINDOWS".len());
+        let for_name =
+            left.map_or(named, |left| named.min(left.saturating_sub(windows)).max(named.min(left / 2)));
+        let for_windows = left.map_or(windows, |left| left.saturating_sub(for_name));
+
+        let mut rows = Rows::under(&["SYNC", "KIND", "STATE", "UNTIL", "WINDOWS"]);
+        for row in syncs {
+            let name = shown_name(row);
+            let is_unique = syncs.iter().filter(|it| it.name == row.name).count() == 1;
+            let is_cut = name.chars().count() > for_name;
+            rows.add(
+                mood(row),
+                [
+                    cut(&name, for_name),
+                    row.kind.to_string(),
+                    row.state.as_str().to_owned(),
+                    until(row),
+                    cut(&windows_of(row), for_windows),
+                ],
+            );
+            rows.note((is_cut || (row.name.is_some() && !is_unique)).then(|| sync_id(row)));
+            rows.note(trouble(row));
+        }
+        rows.render()
+    }
+
+    fn wide_rows(&self, syncs: &[RowReport]) -> String {
+        let header =
+            ["SYNC", "KIND", "STATE", "WINDOWS", "SINCE", "UNTIL", "OVERDUE", "ATTEMPTS", "LAST ERROR"];
+        let mut rows = Rows::under(&header);
+        for row in syncs {
+            let until = row.until.map_or_else(dash, |at| times::show_with_distance(at, self.zone, self.now));
+            let overdue = match row.overdue_seconds {
+                0 => dash(),
+                seconds => format!("by {}", times::span(TimeDelta::seconds(seconds))),
+            };
+            rows.add(
+                mood(row),
+                [
+                    sync_label(row),
+                    row.kind.to_string(),
+                    row.state.as_str().to_owned(),
+                    windows_of(row),
+                    row.since.map_or_else(dash, |at| times::show(at, self.zone)),
+                    until,
+                    overdue,
+                    row.attempts.to_string(),
+                    row.last_error.clone().unwrap_or_else(dash),
+                ],
+            );
+        }
+        rows.render()
+    }
 }
 
-fn rows(syncs: &[RowReport], zone: &Zone, now: DateTime<Utc>) -> String {
-    let header = ["SYNC", "KIND", "STATE", "WINDOWS", "SINCE", "UNTIL", "OVERDUE", "ATTEMPTS", "LAST ERROR"];
-    let mut rows = Rows::under(&header);
-    for row in syncs {
-        let time = |at: Option<DateTime<Utc>>| at.map_or_else(dash, |at| times::show(at, zone));
-        let until = row.until.map_or_else(dash, |at| times::show_with_distance(at, zone, now));
-        let overdue = match row.overdue_seconds {
-            0 => dash(),
-            seconds => format!("by {}", times::span(TimeDelta::seconds(seconds))),
-        };
-        let windows: Vec<&str> = row.windows.iter().map(Name::as_str).collect();
-        rows.add(
-            mood(row),
-            [
-                sync_label(row),
-                row.kind.to_string(),
-                row.state.as_str().to_owned(),
-                if windows.is_empty() { dash() } else { windows.join(", ") },
-                time(row.since),
-                until,
-                overdue,
-                row.attempts.to_string(),
-                row.last_error.clone().unwrap_or_else(dash),
-            ],
-        );
+/// Blanks between two columns.
+const GAP: usize = 2;
+
+fn shown_name(row: &RowReport) -> String {
+    row.name.as_ref().map_or_else(|| sync_id(row), |name| name.replace(['\n', '\r'], " "))
+}
+
+fn windows_of(row: &RowReport) -> String {
+    let windows: Vec<&str> = row.windows.iter().map(Name::as_str).collect();
+    if windows.is_empty() { dash() } else { windows.join(", ") }
+}
+
+/// What is wrong with a row, in a line of its own.
+fn trouble(row: &RowReport) -> Option<String> {
+    let overdue = (row.overdue_seconds > 0)
+        .then(|| format!("overdue by {}", times::span(TimeDelta::seconds(row.overdue_seconds))));
+    let error = row.last_error.as_ref().map(|error| match row.attempts {
+        0 => error.clone(),
+        attempts => format!("attempt {attempts}: {error}"),
+    });
+    let parts: Vec<String> = [overdue, error].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// The text, or as much of it as fits.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
     }
-    rows.render()
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 fn mood(row: &RowReport) -> Mood {
@@ -142,12 +271,17 @@ fn mood(row: &RowReport) -> Mood {
     }
 }
 
-/// The name, where there is one, and always what a command takes.
-fn sync_label(row: &RowReport) -> String {
-    let id = match row.organization.as_str() {
+/// What a command takes, whatever else is called how.
+fn sync_id(row: &RowReport) -> String {
+    match row.organization.as_str() {
         "default" => row.id.to_string(),
         organization => format!("{organization}/{}", row.id),
-    };
+    }
+}
+
+/// The name, where there is one, and always what a command takes.
+fn sync_label(row: &RowReport) -> String {
+    let id = sync_id(row);
     row.name.as_ref().map_or_else(|| id.clone(), |name| format!("{name} ({id})"))
 }
 

@@ -29,6 +29,7 @@ impl Mood {
 pub(super) struct Rows {
     table: Table,
     moods: Vec<Mood>,
+    notes: Vec<Vec<String>>,
 }
 
 impl Rows {
@@ -36,13 +37,22 @@ impl Rows {
         let mut table = Table::new();
         table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(header.iter().copied());
-        Self { table, moods: Vec::new() }
+        Self { table, moods: Vec::new(), notes: Vec::new() }
     }
 
     pub(super) fn add(&mut self, mood: Mood, cells: impl IntoIterator<Item = String>) {
         // A row is one line, whatever a sync may be called.
         self.table.add_row(cells.into_iter().map(|it| it.replace(['\n', '\r'], " ")));
         self.moods.push(mood);
+        self.notes.push(Vec::new());
+    }
+
+    /// Says more of the last row, on lines of their own below it.
+    pub(super) fn note(&mut self, notes: impl IntoIterator<Item = String>) {
+        let notes = notes.into_iter().map(|it| it.replace(['\n', '\r'], " "));
+        if let Some(last) = self.notes.last_mut() {
+            last.extend(notes);
+        }
     }
 
     /// The table, without a new line at its end.
@@ -53,11 +63,11 @@ impl Rows {
         }
         let header = Style::new().bold();
         let styles = std::iter::once(header).chain(self.moods.iter().map(|it| it.style()));
-        let lines = self
-            .table
-            .lines()
-            .zip(styles)
-            .map(|(line, style)| format!("{style}{}{style:#}", line.trim_end()));
+        let notes = std::iter::once(&[][..]).chain(self.notes.iter().map(Vec::as_slice));
+        let lines = self.table.lines().zip(styles).zip(notes).flat_map(|((line, style), notes)| {
+            let row = format!("{style}{}{style:#}", line.trim_end());
+            std::iter::once(row).chain(notes.iter().map(move |it| format!("{style}    {it}{style:#}")))
+        });
         lines.collect::<Vec<_>>().join("\n")
     }
 }
@@ -75,8 +85,9 @@ mod tests {
     fn columns_are_aligned_and_rows_stay_on_their_line() {
         let mut rows = Rows::under(&["NAME", "STATE"]);
         rows.add(Mood::Plain, ["Leads".to_owned(), "held".to_owned()]);
+        rows.note(["since\nMonday".to_owned()]);
         rows.add(Mood::Plain, ["A\nB Contacts".to_owned(), "gone".to_owned()]);
         let plain = anstream::adapter::strip_str(&rows.render()).to_string();
-        assert_eq!(plain, "NAME          STATE\nLeads         held\nA B Contacts  gone");
+        assert_eq!(plain, "NAME          STATE\nLeads         held\n    since Monday\nA B Contacts  gone");
     }
 }

@@ -84,6 +84,18 @@ pub(super) fn show(at: DateTime<Utc>, zone: &Zone) -> String {
     at.format(format).to_string()
 }
 
+/// The instant in as few letters as leave no doubt today: `22:00`, `Sat 22:00`
+/// within the coming days, else `2026-11-28 22:00`.
+pub(super) fn show_short(at: DateTime<Utc>, zone: &Zone, now: DateTime<Utc>) -> String {
+    let (at, today) = (local(at, zone), local(now, zone).date_naive());
+    let format = match (at.date_naive() - today).num_days() {
+        0 => "%H:%M",
+        1..=6 => "%a %H:%M",
+        _ => "%Y-%m-%d %H:%M",
+    };
+    at.format(format).to_string()
+}
+
 /// Same, and how far away that is.
 pub(super) fn show_with_distance(at: DateTime<Utc>, zone: &Zone, now: DateTime<Utc>) -> String {
     format!("{} ({})", show(at, zone), distance(at, now))
@@ -164,6 +176,10 @@ mod tests {
         assert_eq!(show_with_distance(at, &amsterdam(), now()), "Sat 2026-11-28 22:00 +01:00 (in 5 d 9 h)");
         assert_eq!(rfc3339_local(at, &amsterdam()), "2026-11-28T22:00:00+01:00");
         assert_eq!(show(at + TimeDelta::seconds(5), &amsterdam()), "Sat 2026-11-28 22:00:05 +01:00");
+        assert_eq!(show_short(at, &amsterdam(), now()), "Sat 22:00");
+        assert_eq!(show_short(at, &amsterdam(), at), "22:00");
+        assert_eq!(show_short(at + TimeDelta::days(7), &amsterdam(), at), "2026-12-05 22:00");
+        assert_eq!(show_short(at - TimeDelta::days(1), &amsterdam(), at), "2026-11-27 22:00");
         assert_eq!(distance(now(), now()), "now");
         assert_eq!(distance(now() - TimeDelta::seconds(61), now()), "1 min 1 s ago");
     }

@@ -53,6 +53,10 @@ fn note(error: &Error, source: &Source<'_>) {
         it if it.starts_with("string values must be quoted") || it.starts_with("invalid boolean") => {
             ("this is no value", "a text is put into quotes: `\"…\"`")
         }
+        it if it.starts_with("invalid date,") => (it, "write a day that there is: `2026-12-31`"),
+        it if it.starts_with("invalid time,") => {
+            (it, "write a time from `00:00:00` to `23:59:59`; midnight is the next day's `00:00:00`")
+        }
         it => (it, ""),
     };
     source.error(span, message, mend);

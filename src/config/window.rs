@@ -193,13 +193,14 @@ impl Reading<'_, '_> {
                 }
             }
         }
-        if is_whole && syncs.is_empty() {
+        // With `select` there will be; that it is not supported yet was said.
+        if is_whole && syncs.is_empty() && !table.has("select") {
             let at = if table.has("syncs") { table.place_of("syncs") } else { table.place_of("bulk_syncs") };
             let mend = "write `syncs = [\"…\"]` for model syncs, `bulk_syncs = [\"…\"]` for bulk syncs";
             self.source.absent(at, "the window has nothing to pause", mend);
             return None;
         }
-        organization.filter(|_| is_whole).map(|_| syncs)
+        organization.filter(|_| is_whole && !syncs.is_empty()).map(|_| syncs)
     }
 
     fn sync(

@@ -61,9 +61,10 @@ impl Daemon {
                 }),
                 tzdb: self.zone_data().to_owned(),
             },
-            healthy: self.config_error.is_none() && !report.has_trouble(),
+            healthy: self.config_error.is_none() && self.damaged.is_empty() && !report.has_trouble(),
             next_change: report.next_change,
             syncs: report.syncs,
+            ledger_damage: self.damaged.clone(),
         }
     }
 

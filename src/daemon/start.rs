@@ -125,7 +125,12 @@ impl Start {
             rows = held,
             "intermission {} with time zone data {}", env!("CARGO_PKG_VERSION"), daemon.zone_data()
         );
-        let detail = Some(format!("version {}, {held} rows in the ledger", env!("CARGO_PKG_VERSION")));
+        let unreadable = match daemon.damaged.len() {
+            0 => String::new(),
+            some => format!(", {some} MORE UNREADABLE"),
+        };
+        let detail =
+            Some(format!("version {}, {held} rows in the ledger{unreadable}", env!("CARGO_PKG_VERSION")));
         daemon.journal(Event { detail, ..Event::new(EventKind::DaemonStarted) });
         match (config, rejected) {
             (Some(config), _) => {
@@ -176,6 +181,9 @@ impl Daemon {
         asks: mpsc::Receiver<Ask>,
     ) -> Self {
         let ledger = Ledger::start(from.store);
+        for row in &from.contents.damaged {
+            error!("A row of the ledger cannot be read, and nobody looks after what it holds: {row}");
+        }
         let (heard_by, heard) = mpsc::channel(HEARD);
         let dice = fastrand::Rng::new();
         let now = clock.now();
@@ -188,6 +196,7 @@ impl Daemon {
             started_at: now.wall,
             executor: Executor::new(clock, ledger.clone(), heard_by),
             ledger,
+            damaged: from.contents.damaged,
             socket: None,
             _lock: from.lock,
             reconciler: Reconciler::new(from.contents.holds, from.contents.watches, None, dice),

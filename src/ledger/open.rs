@@ -233,26 +233,35 @@ fn configure(connection: &Connection) -> rusqlite::Result<String> {
     Ok(mode)
 }
 
-/// Checks what recovery depends on. The journal, which may be long, is left to
-/// [`super::Store::check`].
+/// Checks what recovery depends on: that rows can be told apart. What is in
+/// them is judged one by one when they are read, so that one of them does not
+/// keep the others from being resumed. The journal, which may be long, is left
+/// to [`super::Store::check`].
 fn sound(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    connection.pragma_update(None, "ignore_check_constraints", true).map_err(sqlite)?;
     for table in ["hold", "organization", "window_watch"] {
-        let found = quick_check(connection, Some(table));
+        let found = structure_of(connection, table);
         let what = found.unwrap_or_else(|error| Some(error.to_string()));
         if let Some(what) = what {
             return Err(OpenError::Damaged { path: path.to_owned(), what });
         }
     }
-    Ok(())
+    connection.pragma_update(None, "ignore_check_constraints", false).map_err(sqlite)
 }
 
-/// The first thing that SQLite finds wrong with `table`, or with everything.
-pub(super) fn quick_check(connection: &Connection, table: Option<&str>) -> rusqlite::Result<Option<String>> {
-    let sql = match table {
-        Some(table) => format!("PRAGMA quick_check({table})"),
-        None => "PRAGMA quick_check(1)".to_owned(),
-    };
-    let verdict: String = connection.query_row(&sql, [], |row| row.get(0))?;
+/// The first thing that is wrong with a table, other than a value of the wrong
+/// type in a column.
+fn structure_of(connection: &Connection, table: &str) -> rusqlite::Result<Option<String>> {
+    let mut statement = connection.prepare(&format!("PRAGMA quick_check({table})"))?;
+    let found = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(found.into_iter().find(|it| it != "ok" && !it.contains(" value in ")))
+}
+
+/// The first thing that SQLite finds wrong with everything.
+pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok(Some(verdict).filter(|it| it != "ok"))
 }
 

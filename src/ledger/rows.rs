@@ -1,5 +1,6 @@
 //! How values are written in columns, and read back.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use chrono::serde::ts_milliseconds;
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use serde::{Deserialize, Serialize};
 
 use super::Entry;
@@ -192,6 +193,56 @@ pub(super) fn hold(
         },
         overdue_told: row.get("overdue_told")?,
     })
+}
+
+/// What can still be made of a hold that holds what we never write: enough to
+/// look at its sync and to resume it. In doubt it is ours, and due. It says so
+/// of itself until something succeeds.
+pub(super) fn salvaged(row: &Row<'_>, organizations: &HashMap<i64, Arc<Organization>>) -> Option<Hold> {
+    let sync = SyncRef {
+        organization: name(row, "organization").ok()?,
+        kind: with(row, "kind", kind).ok()?,
+        id: with(row, "sync", parsed).ok()?,
+    };
+    let version: Option<i64> = row.get("organization_version").ok();
+    // Never another one's: a key goes only where it belongs.
+    let organization = version.and_then(|it| organizations.get(&it)).or_else(|| {
+        let mut same_name = organizations.values().filter(|it| it.name == sync.organization);
+        same_name.next().filter(|_| same_name.next().is_none())
+    })?;
+    let known_state = with(row, "state", state).ok();
+    let in_doubt = |column| known_state.is_none() || row.get(column).unwrap_or(true);
+    let mark = |column| in_doubt(column).then_some(Duration::ZERO);
+    let holders = with(row, "holders", occurrences).unwrap_or_default();
+    let left_alone = with(row, "left_alone", occurrences).unwrap_or_default();
+    let since = instant(row, "since").ok();
+    let last_end = holders.iter().chain(&left_alone).map(|it| it.closes).max();
+    let resume_by =
+        instant(row, "resume_by").ok().or(last_end).or(since).unwrap_or(DateTime::<Utc>::UNIX_EPOCH);
+    Some(Hold {
+        name: row.get("name").unwrap_or_default(),
+        organization: Arc::clone(organization),
+        state: known_state.unwrap_or(HoldState::Pausing),
+        since: since.unwrap_or(resume_by),
+        resume_by,
+        unsettled: Unsettled { pause: mark("unsettled_pause"), resume: mark("unsettled_resume") },
+        attempts: 0,
+        last_error: Some("its row in the ledger is damaged; what can be read of it is used".to_owned()),
+        gone: None,
+        overdue_told: row.get("overdue_told").unwrap_or_default(),
+        sync,
+        holders,
+        left_alone,
+    })
+}
+
+/// What a row can be called that is no hold: what it has for a name and an id.
+pub(super) fn called(row: &Row<'_>) -> String {
+    let text = |column| match row.get_ref(column) {
+        Ok(ValueRef::Text(bytes)) => String::from_utf8_lossy(bytes).escape_debug().to_string(),
+        _ => "?".to_owned(),
+    };
+    format!("sync `{}/{}`", text("organization"), text("sync"))
 }
 
 pub(super) fn watch(row: &Row<'_>) -> Result<WindowWatch> {

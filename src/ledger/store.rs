@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::change::{Change, Write};
 use super::journal::{Entry, HistoryQuery};
@@ -43,6 +43,9 @@ pub struct Contents {
     pub holds: Vec<Hold>,
     /// In the order of their windows' names.
     pub watches: Vec<WindowWatch>,
+    /// Rows of which nothing could be made, each in words. They stay where
+    /// they are; what they held, nobody looks after.
+    pub damaged: Vec<String>,
 }
 
 impl Store {
@@ -78,22 +81,32 @@ impl Store {
     }
 
     /// Everything but the journal, as of one moment.
+    ///
+    /// Row by row: one that holds what we never write costs no other one its
+    /// resume, and what can be read of it is used.
     pub fn contents(&self) -> Result<Contents> {
         // One transaction, so that a writer beside us is seen wholly or not at all.
         let snapshot = self.connection.unchecked_transaction()?;
-        let organizations: HashMap<i64, Arc<Organization>> = snapshot
-            .prepare("SELECT * FROM organization")?
-            .query_map([], rows::organization)?
-            .collect::<rusqlite::Result<_>>()?;
-        let holds = snapshot
-            .prepare("SELECT * FROM hold ORDER BY organization, kind, sync")?
-            .query_map([], |row| rows::hold(row, |version| organizations.get(&version).cloned()))?
-            .collect::<rusqlite::Result<_>>()?;
-        let watches = snapshot
-            .prepare("SELECT * FROM window_watch ORDER BY \"window\"")?
-            .query_map([], rows::watch)?
-            .collect::<rusqlite::Result<_>>()?;
-        Ok(Contents { holds, watches })
+        let mut contents = Contents::default();
+        let mut organizations: HashMap<i64, Arc<Organization>> = HashMap::new();
+        each(&snapshot, "SELECT * FROM organization ORDER BY id", |row| match rows::organization(row) {
+            Ok((version, organization)) => drop(organizations.insert(version, organization)),
+            Err(error) => contents.damaged.push(format!("an organization: {error}")),
+        })?;
+        each(&snapshot, "SELECT * FROM hold ORDER BY organization, kind, sync", |row| {
+            match rows::hold(row, |version| organizations.get(&version).cloned())
+                .or_else(|error| rows::salvaged(row, &organizations).ok_or(error))
+            {
+                Ok(hold) => contents.holds.push(hold),
+                Err(error) => contents.damaged.push(format!("{}: {error}", rows::called(row))),
+            }
+        })?;
+        each(&snapshot, "SELECT * FROM window_watch ORDER BY \"window\"", |row| match rows::watch(row) {
+            Ok(watch) => contents.watches.push(watch),
+            // It only tells whether an occurrence was missed.
+            Err(error) => contents.damaged.push(format!("the watch of a window: {error}")),
+        })?;
+        Ok(contents)
     }
 
     /// Writes all of `changes` in one transaction, or nothing. When it
@@ -148,7 +161,7 @@ impl Store {
 
     /// What SQLite finds wrong with the whole file, if anything. Reads all of it.
     pub fn check(&self) -> Result<Option<String>> {
-        Ok(open::quick_check(&self.connection, None)?)
+        Ok(open::quick_check(&self.connection)?)
     }
 
     /// Copies the ledger to the empty or new file `path`, as of one moment and
@@ -189,10 +202,25 @@ impl Store {
         Arc::clone(&self.commits)
     }
 
+    /// The file's name, whether this store writes it or only reads it.
+    pub(super) fn name(&self) -> Option<&Path> {
+        self.connection.path().filter(|it| !it.is_empty()).map(Path::new)
+    }
+
     /// Where it is, if it is a file that this store writes.
     pub fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(|it| it.path.as_path())
     }
+}
+
+/// Hands every row to `read`.
+fn each(connection: &Connection, sql: &str, mut read: impl FnMut(&Row<'_>)) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        read(row);
+    }
+    Ok(())
 }
 
 /// Which file we opened. SQLite itself would not notice that it was deleted.

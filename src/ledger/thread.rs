@@ -1,7 +1,6 @@
 //! The thread that owns the store: what waits is written together.
 
 use std::mem;
-use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -25,7 +24,6 @@ pub(super) enum Request {
     Commit(Change, oneshot::Sender<Result<()>>),
     History(Box<HistoryQuery>, oneshot::Sender<Result<Vec<Entry>>>),
     Prune(DateTime<Utc>, usize, oneshot::Sender<Result<usize>>),
-    Copy(PathBuf, oneshot::Sender<Result<()>>),
     Flush(oneshot::Sender<Result<()>>),
 }
 
@@ -62,7 +60,6 @@ fn serve(store: &mut Store, requests: impl Iterator<Item = Request>) -> Result<(
             Request::Commit(..) => unreachable!("taken above"),
             Request::History(query, answer) => tell(answer, store.history(&query))?,
             Request::Prune(before, limit, answer) => tell(answer, store.prune(before, limit))?,
-            Request::Copy(path, answer) => tell(answer, store.copy_to(&path))?,
             Request::Flush(answer) => tell(answer, Ok(()))?,
         }
     }

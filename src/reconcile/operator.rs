@@ -115,8 +115,15 @@ impl Reconciler {
             }
             (None, _) => None,
         };
-        if let Some(mut hold) = hold {
-            hold.leave_alone(&ended);
+        let left_alone = hold.map(|hold| {
+            let mut left_alone = hold.clone();
+            left_alone.leave_alone(&ended);
+            (left_alone, hold)
+        });
+        // Said again, it changes nothing, and is not written down again.
+        let says_more =
+            |hold: &Hold, before: &Hold| case.hold.is_none() || hold != before || hold.state.owes_resume();
+        if let Some((hold, _)) = left_alone.filter(|(hold, before)| says_more(hold, before)) {
             let event = Event {
                 sync: Some(sync.clone()),
                 name: name.clone(),

@@ -74,6 +74,9 @@ pub struct Status {
     pub next_change: Option<DateTime<Utc>>,
     /// Every row.
     pub syncs: Vec<RowReport>,
+    /// Rows of the ledger that cannot be read; absent if all can.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ledger_damage: Vec<String>,
 }
 
 /// Which part of the journal.

@@ -200,7 +200,7 @@ fn help_names_the_commands_that_there_are_and_no_other() {
         commands,
         [
             "run", "check", "windows", "upcoming", "plan", "status", "history", "reload", "resume", "forget",
-            "demo", "help"
+            "backup", "demo", "help"
         ]
     );
     help.says(&["69 the daemon cannot be reached", "INTERMISSION_CONFIG", "--color"]);
@@ -212,9 +212,10 @@ fn each_command_tells_its_arguments() {
         ("run", &["--once", "--timeout", "--log-format", "INTERMISSION_LOG"][..]),
         ("check", &["--strict", "--online", "--format"]),
         ("upcoming", &["--from", "--until", "--days", "--format"]),
-        ("status", &["--exit-code", "--format"]),
+        ("status", &["--exit-code", "--format", "--wide", "--curl"]),
         ("history", &["--since", "--until", "--sync", "--window", "--event", "--follow", "--limit"]),
-        ("resume", &["[SYNC]", "--window", "--all", "--reason", "--offline"]),
+        ("resume", &["[SYNC]", "--window", "--all", "--reason", "--offline", "--from-history", "--dry-run"]),
+        ("backup", &["<FILE>", "--force"]),
         ("forget", &["<SYNC>"]),
         ("demo", &["--for"]),
     ] {
@@ -231,6 +232,11 @@ fn what_makes_no_sense_ends_with_2() {
         &["status", "--format", "yaml"],
         &["resume"],
         &["resume", "--all", "--window", "patching"],
+        &["resume", "--all", "Contacts"],
+        &["resume", "--all", "--timeout", "5m"],
+        &["resume", "--all", "--dry-run"],
+        &["resume", "--offline", "--from-history", "-"],
+        &["status", "--curl", "--format", "json"],
         &["run", "--timeout", "5m"],
         &["demo", "--for", "1s"],
         &["upcoming", "--days", "0"],
@@ -383,10 +389,11 @@ fn status_reads_the_ledger_when_there_is_no_daemon() {
         "Contacts",
         "held",
         "patching",
-        "by ",
-        "+01:00",
-        "503",
+        "overdue by ",
+        "attempt 3: the API answered 503",
+        "Times are those of Europe/Amsterdam.",
     ]);
+    place.run(&["status", "--wide"]).with(0).says(&["Contacts (248df4b7-", "+01:00", "by ", "503"]);
     place.run(&["status", "--exit-code"]).with(1);
 }
 
@@ -418,6 +425,9 @@ fn history_reads_the_ledger_when_there_is_no_daemon() {
     assert_eq!(lines(&["history", "--since", "2026-01-10 04:01"]), 0);
     assert_eq!(lines(&["history", "--sync", "Contacts"]), 1);
     assert_eq!(lines(&["history", "--window", "another"]), 0);
+    place.run(&["history", "--window", "another"]).with(0).notes(&["there is no window `another`"]);
+    let silent = place.run(&["history", "--window", "patching", "--since", "2026-01-10 04:01"]).with(0);
+    assert!(!silent.err.contains("no window"), "{}", silent.err);
     place.run(&["history", "--limit", "1"]).with(0).says(&[
         "2026-01-10 04:00:00 +01:00  paused",
         "Contacts",

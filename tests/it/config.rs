@@ -352,6 +352,28 @@ fn what_is_missing_is_told_at_the_table() {
 }
 
 #[test]
+fn a_date_that_there_is_not_has_its_mend() {
+    let day = "write a day that there is: `2026-12-31`";
+    let time = "write a time from `00:00:00` to `23:59:59`; midnight is the next day's `00:00:00`";
+    for (written, expected) in [
+        ("2026-02-30T22:00:00", format!("invalid date, expected day between 01 and 28 | {day}")),
+        ("2026-13-01", format!("invalid date, expected month between 01 and 12 | {day}")),
+        ("2026-12-01T24:00:00", format!("invalid time, expected hour between 00 and 23 | {time}")),
+    ] {
+        check_refused(&format!("x = {written}\n"), &[&format!("1:5 {expected}")]);
+    }
+}
+
+#[test]
+fn a_window_that_only_selects_is_not_said_to_have_nothing_to_pause() {
+    let window = "timezone = \"UTC\"\n[[window]]\nname = \"a\"\nstart = \"0 1 * * *\"\nend = \"02:00\"\n";
+    check_refused(
+        &format!("{window}select = [{{ all = true }}]\n"),
+        &[&format!("6:1 `select` is not supported yet | {LATER}")],
+    );
+}
+
+#[test]
 fn keys_that_are_not_built_are_refused() {
     for line in [
         "select = [{ all = true }]",

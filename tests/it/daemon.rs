@@ -3,6 +3,7 @@
 
 mod crash;
 mod edit;
+mod glass;
 mod lessons;
 mod night;
 mod notify;

@@ -16,7 +16,8 @@ use intermission::domain::sync::{SyncKind, SyncRef};
 use intermission::domain::watch::WindowWatch;
 use intermission::domain::window::Occurrence;
 use intermission::ledger::{
-    Change, Contents, HistoryQuery, Ledger, LedgerError, Lock, LockError, OpenError, Store, SyncFilter,
+    BackupError, Change, Contents, HistoryQuery, Ledger, LedgerError, Lock, LockError, OpenError, Store,
+    SyncFilter,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -526,14 +527,63 @@ fn damage_in_what_recovery_needs_is_refused() {
     assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
 }
 
-#[test]
-fn a_row_that_nobody_can_read_is_an_error_and_fatal() {
+/// What is read of a ledger with a sound hold and one to which this was done.
+#[track_caller]
+fn check_tampered(sql: &str) -> (Vec<Hold>, Vec<String>) {
     let place = Place::new();
     let mut store = place.open();
-    store.apply(&[Change::new().put(hold(1))]).unwrap();
-    tamper(&place.path(), "PRAGMA ignore_check_constraints = 1; UPDATE hold SET state = 'asleep';");
-    let error = store.contents().unwrap_err();
-    assert!(error.is_fatal(), "{error:?}");
+    store.apply(&[Change::new().put(hold(1)).put(hold(2))]).unwrap();
+    store.close().unwrap();
+    tamper(&place.path(), &format!("PRAGMA ignore_check_constraints = 1; {sql}"));
+    let mut store = place.open();
+    let Contents { mut holds, damaged, .. } = store.contents().unwrap();
+    assert_eq!(holds.remove(0), hold(1), "the other one is as it was");
+    // It can be written over, as a resume does it.
+    let mended: Vec<Change> = holds.iter().map(|it| Change::new().put(it.clone())).collect();
+    store.apply(&mended).unwrap();
+    assert_eq!(
+        store.contents().unwrap(),
+        Contents {
+            holds: [vec![hold(1)], holds.clone()].concat(),
+            damaged: damaged.clone(),
+            ..Contents::default()
+        }
+    );
+    (holds, damaged)
+}
+
+#[test]
+fn of_a_damaged_row_what_can_be_read_is_used() {
+    let before = hold(2);
+    for (sql, in_doubt) in [
+        // In doubt it is ours, and may have been paused.
+        ("UPDATE hold SET state = 'asleep'", true),
+        ("UPDATE hold SET holders = '[{nonsense'", false),
+        ("UPDATE hold SET left_alone = '{}'", false),
+        ("UPDATE hold SET resume_by = 9223372036854775807", false),
+        ("UPDATE hold SET attempts = -1", false),
+        ("UPDATE hold SET gone_since = 5, gone_times = NULL", false),
+    ] {
+        let (holds, damaged) = check_tampered(&format!("{sql} WHERE sync = '{}'", sync(2).id));
+        let [it] = &holds[..] else { panic!("{sql}: {holds:?}, {damaged:?}") };
+        assert_eq!((&it.sync, &it.organization), (&before.sync, &before.organization), "{sql}");
+        assert_eq!((it.state, it.unsettled.pause.is_some()), (HoldState::Pausing, in_doubt), "{sql}");
+        assert!(it.last_error.as_ref().is_some_and(|it| it.contains("damaged")), "{sql}: {it:?}");
+        assert!(damaged.is_empty(), "{sql}: {damaged:?}");
+    }
+}
+
+#[test]
+fn a_row_of_which_nothing_can_be_made_is_named_and_costs_no_other_one() {
+    let id = sync(2).id;
+    for sql in [
+        format!("UPDATE hold SET sync = 'no id' WHERE sync = '{id}'"),
+        format!("UPDATE hold SET kind = 'other' WHERE sync = '{id}'"),
+    ] {
+        let (holds, damaged) = check_tampered(&sql);
+        assert_eq!(holds, [], "{sql}");
+        assert!(damaged.len() == 1 && damaged[0].contains("default/"), "{sql}: {damaged:?}");
+    }
 }
 
 #[test]
@@ -785,18 +835,33 @@ async fn pruning_goes_on_until_nothing_old_is_left() {
 
 #[tokio::test]
 async fn a_backup_is_a_ledger_in_one_file() {
-    for (durable, place) in [(true, Place::new()), (false, Place::new())] {
-        let ledger = Ledger::start(if durable { place.open() } else { Store::in_memory().unwrap() });
-        ledger.commit(Change::new().put(hold(1)).record(minute(0), paused(1))).await.unwrap();
-        let backup = place.beside(".backup");
-        ledger.backup(backup.clone()).await.unwrap();
-        assert_eq!(fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(ledger.backup(backup.clone()).await.is_err(), "it overwrites nothing");
+    let place = Place::new();
+    let ledger = Ledger::start(place.open());
+    ledger.commit(Change::new().put(hold(1)).record(minute(0), paused(1))).await.unwrap();
+    let reader = Store::read_only(&place.path()).unwrap();
+    let backup = place.beside(".backup");
+    reader.backup(&backup, false).unwrap();
+    assert_eq!(fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = reader.backup(&backup, false);
+    assert!(matches!(again, Err(BackupError::Exists(_))), "{again:?}");
+    ledger.commit(Change::new().put(hold(2))).await.unwrap();
+    assert_eq!(holds(&Store::read_only(&backup).unwrap()), [sync(1)]);
+    reader.backup(&backup, true).unwrap();
 
-        let copy = Store::open(&backup).unwrap();
-        assert_eq!(holds(&copy), [sync(1)]);
-        assert_eq!(everything(&copy), [(1, EventKind::Paused)]);
+    let copy = Store::open(&backup).unwrap();
+    assert_eq!(holds(&copy), [sync(1), sync(2)]);
+    assert_eq!(everything(&copy), [(1, EventKind::Paused)]);
+    for suffix in ["", "-wal", "-shm"] {
+        let itself = reader.backup(&place.beside(suffix), true);
+        assert!(matches!(itself, Err(BackupError::Itself(_))), "{suffix}: {itself:?}");
     }
+    // A name that is taken by what cannot be replaced: nothing is left behind.
+    let folder = place.beside(".folder");
+    fs::create_dir(&folder).unwrap();
+    assert!(reader.backup(&folder, true).is_err());
+    let drafts = fs::read_dir(place.path().parent().unwrap()).unwrap();
+    let drafts = drafts.filter(|it| it.as_ref().unwrap().file_name().to_string_lossy().ends_with(".new"));
+    assert_eq!(drafts.count(), 0);
 }
 
 #[tokio::test]

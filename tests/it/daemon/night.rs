@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -178,10 +178,16 @@ impl Night {
     #[track_caller]
     pub(super) fn run(&self, arguments: &[&str], code: i32) -> Said {
         let output = self.command(arguments).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{arguments:?} says:\n{out}\nand to stderr:\n{err}");
-        Said { out, err }
+        Said::of(arguments, output, code)
+    }
+
+    /// Same, with this to read from stdin.
+    #[track_caller]
+    pub(super) fn run_with(&self, input: &str, arguments: &[&str], code: i32) -> Said {
+        let path = self.path("stdin");
+        std::fs::write(&path, input).unwrap();
+        let output = self.command(arguments).stdin(File::open(path).unwrap()).output().unwrap();
+        Said::of(arguments, output, code)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -421,6 +427,14 @@ pub(super) struct Said {
 }
 
 impl Said {
+    #[track_caller]
+    fn of(arguments: &[&str], output: Output, code: i32) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} says:\n{out}\nand to stderr:\n{err}");
+        Self { out, err }
+    }
+
     #[track_caller]
     pub(super) fn with(self, words: &[&str]) -> Self {
         for words in words {

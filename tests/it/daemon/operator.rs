@@ -110,6 +110,21 @@ fn what_cannot_be_resumed_is_refused_with_a_reason() {
 }
 
 #[test]
+fn a_resume_that_is_said_twice_is_written_down_once() {
+    let night = Night::new();
+    night.write(&windows());
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    for _ in 0..3 {
+        night.run(&["resume", "Contacts"], 0).with(&["Contacts", "(tomorrow)"]);
+        night.until_state(CONTACTS, "released");
+    }
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(night.history("operator_resume").len(), 1);
+    assert_eq!(night.posts(CONTACTS), 2);
+}
+
+#[test]
 fn an_operator_is_heard_where_a_person_at_polytomic_is_not() {
     let night = Night::new();
     let windows = [Window::new("patching", soon(-1.0)..soon(FAR))
