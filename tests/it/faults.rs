@@ -5,6 +5,7 @@
 //! become true, and moves the end of a window to soon once it wants it closed.
 
 mod answers;
+mod clocks;
 mod files;
 mod kill;
 mod ledgers;
