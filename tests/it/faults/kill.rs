@@ -133,9 +133,9 @@ impl Stage {
         self.person(self.stripe, stripe);
         self.person(self.leads, false);
         if self.scene == Scene::Resuming {
-            self.close()
+            self.close();
         } else {
-            self.open()
+            self.open();
         }
         self.place.world().requests().len()
     }
