@@ -17,6 +17,11 @@ test *arguments:
 replay seed:
     INTERMISSION_SEED={{seed}} cargo test --locked --test it simulation -- --nocapture
 
+# The program killed at every system call that lasts, and at many others. With
+# `INTERMISSION_BINARY` set, that program.
+kill-everywhere:
+    INTERMISSION_KILL_EVERYWHERE=1 cargo test --locked --test it faults::kill -- --nocapture
+
 # The demonstration.
 demo:
     cargo run --locked -- demo --for 30s

@@ -158,8 +158,11 @@ fn create(path: &Path) -> Result<(), OpenError> {
     let file = make.map_err(|source| OpenError::Io { doing: "create", path: draft.clone(), source })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&draft, flags).map_err(sqlite)?;
-    // In one file until it is in place; `configure` turns the log on.
     schema::migrate(&mut connection, MIGRATIONS).map_err(sqlite)?;
+    // The log is turned on here, and closing leaves all in one file. To turn it
+    // on in place would need a rollback journal under the ledger's own name,
+    // and after a kill no reader could open the two.
+    turn_log_on(&connection).map_err(sqlite)?;
     connection.close().map_err(|(_, source)| sqlite(source))?;
     file.sync_all().map_err(|source| OpenError::Io { doing: "sync", path: draft.clone(), source })?;
 
@@ -220,7 +223,7 @@ fn recognize(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
 fn configure(connection: &Connection) -> rusqlite::Result<String> {
     // The log: readers do not block the writer, and a commit is one append and
     // one fsync.
-    let mode = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    let mode = turn_log_on(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // A checkpoint's errors would be swallowed by the commit that sets it off,
@@ -231,6 +234,10 @@ fn configure(connection: &Connection) -> rusqlite::Result<String> {
     // Bytes: what the log is cut back to after something big was in it.
     connection.pragma_update_and_check(None, "journal_size_limit", 8 << 20, |_| Ok(()))?;
     Ok(mode)
+}
+
+fn turn_log_on(connection: &Connection) -> rusqlite::Result<String> {
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
 }
 
 /// Checks what recovery depends on: that rows can be told apart. What is in

@@ -5,7 +5,9 @@
 //! become true, and moves the end of a window to soon once it wants it closed.
 
 mod answers;
+mod clocks;
 mod files;
+mod kill;
 mod ledgers;
 mod outages;
 mod output;
