@@ -220,6 +220,17 @@ impl Scene {
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
     }
 
+    /// Waits until the journal took something like this, which is never at once.
+    #[track_caller]
+    pub(super) fn until_journal(&self, matches: &str) -> Vec<Value> {
+        let mut taken = vec![];
+        self.wait(&format!("the journal has {matches}"), || {
+            taken = self.journal(matches);
+            !taken.is_empty()
+        });
+        taken
+    }
+
     /// Waits until a script succeeds.
     #[track_caller]
     pub(super) fn until_run(&self, what: &str, script: &str) {
