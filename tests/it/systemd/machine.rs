@@ -132,8 +132,9 @@ impl Scene {
         scene.must(CLEAN);
         scene.put("/etc/intermission/api-key", KEY);
         scene.must("chgrp intermission /etc/intermission/api-key && chmod 0640 /etc/intermission/api-key");
-        let marked =
-            scene.must("logger --journald </dev/null; journalctl --no-pager -n 1 --show-cursor -o cat");
+        let marked = scene.must(
+            "logger -t scene begins; journalctl --sync; journalctl --no-pager -n 1 --show-cursor -o cat",
+        );
         let cursor = marked.lines().find_map(|line| line.strip_prefix("-- cursor: "));
         cursor.expect("the journal has a place").clone_into(&mut scene.cursor);
         Some(scene)
@@ -210,11 +211,12 @@ impl Scene {
             .to_owned()
     }
 
-    /// What the journal took since the scene began.
+    /// What the journal took since the scene began. From the cursor, not after
+    /// it: with matches, systemd 252 would skip the first that fits.
     #[track_caller]
     pub(super) fn journal(&self, matches: &str) -> Vec<Value> {
         let text = self.must(&format!(
-            "journalctl --sync; journalctl -q --no-pager -o json --after-cursor='{}' {matches}",
+            "journalctl --sync; journalctl -q --no-pager -o json --cursor='{}' {matches}",
             self.cursor
         ));
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
