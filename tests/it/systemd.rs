@@ -51,7 +51,8 @@ fn a_window_as_the_operator_sees_it() {
 
     let paused = scene.until_journal(&format!("-u intermission EVENT=paused SYNC_ID={CONTACTS}"));
     let [paused] = &paused[..] else { panic!("{paused:?}") };
-    assert_eq!(paused["MESSAGE"], "Paused sync `Contacts` for `patching`");
+    let message = paused["MESSAGE"].as_str().unwrap();
+    assert!(message.starts_with("Paused sync `Contacts` for `patching`: until "), "{message}");
     for (field, value) in
         [("PRIORITY", "6"), ("SYNC_NAME", "Contacts"), ("WINDOW", "patching"), ("ORGANIZATION", "default")]
     {
