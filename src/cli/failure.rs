@@ -5,7 +5,7 @@ use std::io;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Exit, screen};
+use super::{Exit, logging, screen};
 use crate::daemon::{RunError, StartError};
 use crate::ledger::{BackupError, LedgerError, OpenError};
 use crate::tzdb::NoZoneData;
@@ -101,11 +101,15 @@ impl Failure {
         if self.exit() == Exit::Success {
             return;
         }
-        for detail in self.details() {
-            screen::note(detail.trim_end());
-        }
         let style = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
-        screen::note(&format!("{style}error:{style:#} {}", sentence(self)));
+        let sentence = format!("{style}error:{style:#} {}", sentence(self));
+        let details = self.details().iter().map(|it| it.trim_end());
+        for line in details.chain([sentence.as_str()]).flat_map(str::lines) {
+            // The journal takes lines of stderr for news, unless they say otherwise:
+            // see sd-daemon(3).
+            let level = if logging::is_journal() { "<3>" } else { "" };
+            screen::note(&format!("{level}{line}"));
+        }
     }
 
     fn details(&self) -> &[String] {

@@ -23,6 +23,7 @@ use super::screen;
 use crate::{clock, key};
 
 mod journal;
+mod message_id;
 mod text;
 
 use journal::JournalFormat;
@@ -88,7 +89,7 @@ fn queue(writer: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
 
 /// Whether stderr is the journal: `JOURNAL_STREAM` of systemd.exec(5) names
 /// the device and inode of the stream.
-fn is_journal() -> bool {
+pub(super) fn is_journal() -> bool {
     let Some(named) = key::process_environment("JOURNAL_STREAM") else { return false };
     let Ok(stderr) = rustix::fs::fstat(io::stderr().as_fd()) else { return false };
     named.to_str() == Some(&format!("{}:{}", stderr.st_dev, stderr.st_ino))

@@ -12,4 +12,5 @@ mod schedule;
 mod simulation;
 mod simulator;
 mod skipped;
+mod systemd;
 mod unit;
