@@ -6,12 +6,14 @@
 
 mod api;
 mod check;
+mod completions;
 mod demo;
 mod failure;
 mod file;
 mod forget;
 mod history;
 mod logging;
+mod man;
 mod plan;
 mod reload;
 mod resume;
@@ -154,6 +156,10 @@ enum Command {
     Forget(forget::Arguments),
     /// Watch the daemon at work on a simulated Polytomic: no account, no file
     Demo(demo::Arguments),
+    /// Print a script with which a shell completes this command line
+    Completions(completions::Arguments),
+    /// Print the manual page, or write all of them
+    Man(man::Arguments),
 }
 
 /// Reads the arguments and does what they say.
@@ -190,6 +196,8 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Resume(arguments) => resume::run(global, &arguments),
         Command::Forget(arguments) => forget::run(global, &arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }
 
