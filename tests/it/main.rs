@@ -4,6 +4,7 @@ mod architecture;
 mod chance;
 mod cli;
 mod config;
+mod container;
 mod daemon;
 mod faults;
 mod ledger;
