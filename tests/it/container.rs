@@ -96,7 +96,8 @@ fn the_image_is_built_from_everything_that_the_code_includes() {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap_or_default();
-            for included in text.split("include_str!(\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            for included in text.split("include_str!(\"").skip(1).map(|rest| rest.split('"').next().unwrap())
+            {
                 let file = path.parent().unwrap().join(included).canonicalize().unwrap();
                 let file = file.strip_prefix(root().canonicalize().unwrap()).unwrap().to_owned();
                 let is_copied = sources.iter().any(|it| file.starts_with(Path::new(it)));
@@ -142,7 +143,10 @@ fn the_pod_may_do_nothing_that_it_need_not() {
     let (container, pod) = container();
     assert_eq!(pod["automountServiceAccountToken"], false);
     let all = &pod["securityContext"];
-    assert_eq!((&all["runAsNonRoot"], &all["seccompProfile"]["type"]), (&json!(true), &json!("RuntimeDefault")));
+    assert_eq!(
+        (&all["runAsNonRoot"], &all["seccompProfile"]["type"]),
+        (&json!(true), &json!("RuntimeDefault"))
+    );
     assert_eq!(instruction("USER"), format!("{}:{}", all["runAsUser"], all["runAsGroup"]));
     let own = &container["securityContext"];
     assert_eq!(own["allowPrivilegeEscalation"], false);
@@ -208,7 +212,8 @@ fn what_is_handed_out_is_a_configuration_without_a_window() {
                 fs::write(&config, text).unwrap();
             }
             let mut command = Command::new(env!("CARGO_BIN_EXE_intermission"));
-            let output = command.args(["check", "--format", "json", "--config"]).arg(&config).output().unwrap();
+            let output =
+                command.args(["check", "--format", "json", "--config"]).arg(&config).output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             serde_json::from_slice::<Value>(&output.stdout).unwrap()
         };
