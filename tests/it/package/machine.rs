@@ -15,8 +15,8 @@ const DEADLINE: Duration = Duration::from_secs(180);
 const MARK: &str = "<the step has ended with>";
 
 /// What boots it.
-pub(super) fn boot_script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/systemd/boot")
+fn boot_script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/package/boot")
 }
 
 /// A machine that runs.
@@ -67,6 +67,8 @@ impl Machine {
         machine.run(
             "exec 2>&1; rm -f /usr/sbin/policy-rc.d; export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8",
         );
+        // The index of all manual pages would take longer than all else.
+        machine.run("rm -f /var/lib/man-db/auto-update");
         machine
     }
 
@@ -128,7 +130,13 @@ impl Drop for Machine {
     fn drop(&mut self) {
         // With the last step read, the shell ends, and the machine with it.
         let _ = writeln!(self.steps, "exit 0");
-        let _ = self.child.wait();
+        for _ in 0..600 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let _ = self.child.kill();
         if std::thread::panicking() {
             eprintln!("The machine's transcript:\n{}", self.transcript);
         }
