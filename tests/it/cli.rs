@@ -199,8 +199,20 @@ fn help_names_the_commands_that_there_are_and_no_other() {
     assert_eq!(
         commands,
         [
-            "run", "check", "windows", "upcoming", "plan", "status", "history", "reload", "resume", "forget",
-            "demo", "help"
+            "run",
+            "check",
+            "windows",
+            "upcoming",
+            "plan",
+            "status",
+            "history",
+            "reload",
+            "resume",
+            "forget",
+            "demo",
+            "completions",
+            "man",
+            "help"
         ]
     );
     help.says(&["69 the daemon cannot be reached", "INTERMISSION_CONFIG", "--color"]);
@@ -212,11 +224,13 @@ fn each_command_tells_its_arguments() {
         ("run", &["--once", "--timeout", "--log-format", "INTERMISSION_LOG"][..]),
         ("check", &["--strict", "--online", "--format"]),
         ("upcoming", &["--from", "--until", "--days", "--format"]),
-        ("status", &["--exit-code", "--format"]),
+        ("status", &["--daemon", "--exit-code", "--format"]),
         ("history", &["--since", "--until", "--sync", "--window", "--event", "--follow", "--limit"]),
         ("resume", &["[SYNC]", "--window", "--all", "--reason", "--offline"]),
         ("forget", &["<SYNC>"]),
         ("demo", &["--for"]),
+        ("completions", &["<SHELL>", "bash", "zsh", "fish", "elvish", "powershell"]),
+        ("man", &["--dir"]),
     ] {
         run(&[command, "--help"]).with(0).says(words);
     }
@@ -388,6 +402,8 @@ fn status_reads_the_ledger_when_there_is_no_daemon() {
         "503",
     ]);
     place.run(&["status", "--exit-code"]).with(1);
+    // Who asks for the daemon is not put off with its ledger.
+    place.run(&["status", "--daemon"]).with(69).notes(&["the daemon cannot be reached"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod container;
 mod daemon;
 mod faults;
 mod ledger;
+mod manual;
 mod package;
 mod pages;
 mod schedule;
