@@ -92,7 +92,7 @@ fn the_package_has_all_that_it_should_and_nothing_that_is_a_secret() {
     // Whatever unit there is, it is packaged.
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if !name.ends_with(".conf") {
+        if name.ends_with(".service") || name.ends_with(".timer") {
             assert!(files.contains(format!("usr/lib/systemd/system/{name}").as_str()), "{name}");
         }
     }
@@ -190,17 +190,17 @@ const REMAINS: &str = "find /etc /usr /var /run -xdev -name '*intermission*' ! -
 
 #[test]
 fn it_is_installed_upgraded_and_removed_and_leaves_no_sync_off() {
-    let tools: &[&[&str]] = &[&["dpkg", "--version"], &["unshare", "--version"], &["systemctl", "--version"]];
+    let tools: &[&[&str]] = &[&["dpkg", "--version"], &["runuser", "--version"], &["man", "--version"]];
     if let Some(program) = missing(&[BUILDERS, tools].concat()) {
         return skipped(&format!("the package cannot be tried: no `{program}`"));
-    }
-    if !rustix::process::getuid().is_root() {
-        return skipped("the package cannot be tried: only root can boot a throw-away machine");
     }
     let folder = tempfile::tempdir().unwrap();
     let (old, new) = (build(folder.path(), "1.2.3-1"), build(folder.path(), "1.2.4-1"));
     let polytomic = Polytomic::new();
-    let mut machine = Machine::boot(&[&old, &new]);
+    let mut machine = match Machine::boot(&[&old, &new]) {
+        Ok(machine) => machine,
+        Err(why) => return skipped(why.trim()),
+    };
     let before = machine.must(REMAINS).said;
 
     installing_starts_nothing(&mut machine);

@@ -16,7 +16,7 @@ const MARK: &str = "<the step has ended with>";
 
 /// What boots it.
 fn boot_script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/package/boot")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/systemd/boot.sh")
 }
 
 /// A machine that runs.
@@ -44,13 +44,13 @@ impl Step {
 }
 
 impl Machine {
-    /// Boots, with these files in `/root`.
-    pub(super) fn boot(files: &[&Path]) -> Self {
+    /// Boots, with these files in `/root`. Where that cannot be done, says why.
+    pub(super) fn boot(files: &[&Path]) -> Result<Self, String> {
         let mut command = Command::new("bash");
         command.arg(boot_script());
         for file in files {
             let name = file.file_name().unwrap().to_str().unwrap();
-            command.arg("-i").arg(format!("{}:/root/{name}", file.display()));
+            command.arg("--copy").arg(format!("{}:/root/{name}", file.display()));
         }
         command.args(["--", "bash"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -63,13 +63,29 @@ impl Machine {
             }
         });
         let mut machine = Self { child, steps, lines, transcript: String::new() };
+        if let Some(why) = machine.why_not() {
+            return Err(why);
+        }
         // Packages of this machine's own may keep services from being started.
         machine.run(
             "exec 2>&1; rm -f /usr/sbin/policy-rc.d; export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8",
         );
         // The index of all manual pages would take longer than all else.
         machine.run("rm -f /var/lib/man-db/auto-update");
-        machine
+        Ok(machine)
+    }
+
+    /// What kept it from being booted, if that is how it ended.
+    fn why_not(&mut self) -> Option<String> {
+        // It answers once it is there, or else comes to an end.
+        let _ = writeln!(self.steps, "echo booted");
+        if self.lines.recv_timeout(DEADLINE).is_ok() {
+            return None;
+        }
+        let status = self.child.wait().unwrap();
+        let words = self.last_words();
+        assert_eq!(status.code(), Some(77), "{words}");
+        Some(words)
     }
 
     /// Runs a step, and sees how it ends.
