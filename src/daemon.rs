@@ -33,9 +33,10 @@ mod wake;
 
 pub use answer::query;
 pub use start::{Start, StartError, ledger_path, named_socket, socket_path, tzdir};
+pub use wake::Signals;
 
 use executor::{Executor, Heard};
-use wake::{Signals, Wake};
+use wake::Wake;
 
 /// A daemon that stops waits so long for answers to requests under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -81,6 +82,8 @@ pub struct Daemon {
     // None: there is none, so no configuration is in force either.
     tzdb: Option<String>,
     started_at: DateTime<Utc>,
+    // Its start is in the journal, so its end will be.
+    is_journaled: bool,
     ledger: Ledger,
     // Where the command line talks to us.
     socket: Option<web::Bound>,
@@ -102,9 +105,8 @@ pub struct Daemon {
 
 impl Daemon {
     /// Keeps windows until it is told to stop.
-    pub async fn run(mut self) -> Result<(), RunError> {
+    pub async fn run(mut self, mut signals: Signals) -> Result<(), RunError> {
         let system = |what| move |source| RunError::System { what, source };
-        let mut signals = Signals::listen().map_err(system("listen to signals"))?;
         let timer = WallTimer::new().map_err(system("watch the clock"))?;
         systemd::ready(&self.headline());
         loop {
@@ -294,7 +296,9 @@ impl Daemon {
             let _ = self.pass();
         }
         let _ = self.pass();
-        self.journal(Event::new(EventKind::DaemonStopped));
+        if self.is_journaled {
+            self.journal(Event::new(EventKind::DaemonStopped));
+        }
         let Self { ledger, executor, socket, .. } = self;
         drop(executor);
         if let Err(error) = ledger.flush().await {

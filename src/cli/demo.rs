@@ -16,7 +16,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::logging::{self, LogFormat};
 use super::{Exit, Failure, Outcome, block_on, screen, times};
 use crate::clock;
-use crate::daemon::Start;
+use crate::daemon::{Signals, Start};
 use crate::simulator::{Server, World};
 
 use cast::Cast;
@@ -73,7 +73,8 @@ async fn play(home: &Home, length: Option<Duration>) -> Result<Verdict, Failure>
         });
     }
     let start = Start { config: home.config(), state: Some(home.ledger()), serve: true };
-    start.open()?.run().await?;
+    let signals = Signals::listen().map_err(|source| Failure::Io { doing: "listen to signals", source })?;
+    start.open()?.run(signals).await?;
     let world = world.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Verdict::of(&world, &cast, began))
 }

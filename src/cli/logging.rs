@@ -23,6 +23,7 @@ use super::screen;
 use crate::{clock, key};
 
 mod journal;
+mod message_id;
 mod text;
 
 use journal::JournalFormat;

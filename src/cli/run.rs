@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::failure::Failure;
 use super::logging::{self, LogFormat};
 use super::{Exit, Global, Outcome, block_on, times};
-use crate::daemon::Start;
+use crate::daemon::{self, Signals, Start};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -22,6 +23,9 @@ pub(super) struct Arguments {
         requires = "once"
     )]
     timeout: Duration,
+    /// With `--once`: by the ledger alone, without configuration: resume what is due, pause nothing
+    #[arg(long, requires = "once")]
+    release_only: bool,
     /// How to write the log
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     log_format: LogFormat,
@@ -35,12 +39,27 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     let _log = logging::start(arguments.log_format, &arguments.log)?;
     let start = Start { config: global.config.clone(), state: global.state.clone(), serve: !arguments.once };
     block_on(async {
-        let daemon = start.open()?;
-        if arguments.once {
-            daemon.run_once(arguments.timeout).await?;
+        if arguments.release_only {
+            release_only(global, start, arguments.timeout).await?;
+        } else if arguments.once {
+            start.open()?.run_once(arguments.timeout).await?;
         } else {
-            daemon.run().await?;
+            // Before all else: a signal while it starts is not lost, nor deadly.
+            let signals =
+                Signals::listen().map_err(|source| Failure::Io { doing: "listen to signals", source })?;
+            start.open()?.run(signals).await?;
         }
         Ok(Exit::Success)
     })
+}
+
+/// What the failsafe timer runs. Where nothing was ever paused there is no
+/// ledger, and none is made.
+async fn release_only(global: &Global, start: Start, within: Duration) -> Result<(), Failure> {
+    let ledger = daemon::ledger_path(global.state.as_deref(), &global.config);
+    if matches!(ledger.try_exists(), Ok(false)) {
+        return Ok(());
+    }
+    start.open_offline()?.run_once(within).await?;
+    Ok(())
 }

@@ -127,6 +127,7 @@ impl Start {
         );
         let detail = Some(format!("version {}, {held} rows in the ledger", env!("CARGO_PKG_VERSION")));
         daemon.journal(Event { detail, ..Event::new(EventKind::DaemonStarted) });
+        daemon.is_journaled = true;
         match (config, rejected) {
             (Some(config), _) => {
                 warn_of(&config);
@@ -186,6 +187,7 @@ impl Daemon {
             config_error: None,
             tzdb: None,
             started_at: now.wall,
+            is_journaled: false,
             executor: Executor::new(clock, ledger.clone(), heard_by),
             ledger,
             socket: None,

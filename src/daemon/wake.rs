@@ -13,14 +13,16 @@ pub(super) enum Wake {
 }
 
 /// The signals the daemon listens to.
-pub(super) struct Signals {
+#[derive(Debug)]
+pub struct Signals {
     hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    pub(super) fn listen() -> io::Result<Self> {
+    /// From now on they wait to be heard, instead of ending the process.
+    pub fn listen() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,

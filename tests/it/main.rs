@@ -15,4 +15,5 @@ mod schedule;
 mod simulation;
 mod simulator;
 mod skipped;
+mod systemd;
 mod unit;

@@ -10,6 +10,9 @@ use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::message_id::message_id;
+use crate::domain::event::EventKind;
+
 /// No more than this of a value: the journal refuses messages that do not fit
 /// into a datagram.
 const LONGEST: usize = 32 * 1024;
@@ -60,6 +63,11 @@ impl Message {
 impl Visit for Message {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.add(&name(field), value);
+        if field.name() == "event"
+            && let Ok(kind) = value.parse::<EventKind>()
+        {
+            self.add("MESSAGE_ID", message_id(kind));
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
