@@ -303,7 +303,6 @@ fn removal_resumes_what_is_paused(machine: &mut Machine, polytomic: &Polytomic) 
     assert_ne!(machine.run("runuser -u intermission -- cat /etc/intermission/api-key").code, 0);
     let process = machine.must("systemctl show --property MainPID --value intermission").said;
     let removed = machine.must("dpkg --remove intermission");
-    machine.run("journalctl -u intermission -n 30 -o cat"); // DEBUG
     removed.says(&["resuming what is paused", "Leads"]);
     assert!(!removed.said.contains("STILL PAUSED"), "{}", removed.said);
     polytomic.until_switched(LEADS, &[false, true]);
