@@ -128,6 +128,9 @@ UNIT
   cd "$root"
   pivot_root . .outside
   umount --lazy /.outside
+  # systemd hands over credentials by a mount that has to reach the service. This
+  # is shared among all inside; nothing outside has a part in it.
+  mount --make-rshared /
   exec env --ignore-environment container=scene PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --unit=scene.target --show-status=false --log-target=console --log-level=warning
 }

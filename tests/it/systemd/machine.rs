@@ -37,6 +37,7 @@ const FILES: &[(&str, &str)] = &[
 
 /// Before each scene: nothing of the one before is left.
 const CLEAN: &str = "
+systemctl kill --signal=CONT systemd-journald
 systemctl stop intermission-failsafe.timer intermission-failsafe.service intermission.service
 systemctl unmask intermission.service
 rm -rf /etc/systemd/system/intermission*.d /var/lib/intermission/* /etc/intermission
