@@ -4,6 +4,7 @@
 mod machine;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -93,7 +94,7 @@ fn the_package_has_all_that_it_should_and_nothing_that_is_a_secret() {
     // Whatever unit there is, it is packaged.
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".service") || name.ends_with(".timer") {
+        if [".service", ".timer"].iter().any(|it| name.ends_with(it)) {
             assert!(files.contains(format!("usr/lib/systemd/system/{name}").as_str()), "{name}");
         }
     }
@@ -171,7 +172,8 @@ impl Polytomic {
         for (name, until, id) in windows {
             let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
             let (start, end) = (time(*until - TimeDelta::hours(2)), time(*until));
-            text += &format!(
+            let _ = write!(
+                text,
                 "\n[[window]]\nname = \"{name}\"\nstart = {start}\nend = {end}\nsyncs = [\"{id}\"]\n"
             );
         }
