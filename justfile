@@ -30,6 +30,10 @@ demo:
 deny:
     cargo deny check
 
+# The Debian package, in target/debian. Needs `cargo install cargo-deb --locked`.
+deb:
+    packaging/debian/build
+
 # All that CI does.
 ci:
     CI=true bash .ci/run

@@ -7,6 +7,7 @@
 mod api;
 mod backup;
 mod check;
+mod completions;
 mod curl;
 mod demo;
 mod failure;
@@ -14,6 +15,7 @@ mod file;
 mod forget;
 mod history;
 mod logging;
+mod man;
 mod plan;
 mod reload;
 mod resume;
@@ -158,6 +160,10 @@ enum Command {
     Backup(backup::Arguments),
     /// Watch the daemon at work on a simulated Polytomic: no account, no file
     Demo(demo::Arguments),
+    /// Print a script with which a shell completes this command line
+    Completions(completions::Arguments),
+    /// Print the manual page, or write all of them
+    Man(man::Arguments),
 }
 
 /// Reads the arguments and does what they say.
@@ -195,6 +201,8 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Forget(arguments) => forget::run(global, &arguments),
         Command::Backup(arguments) => backup::run(global, &arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }
 

@@ -64,7 +64,10 @@ impl KeyError {
             Self::NotSet { .. } => "set it, or name a file with `api_key_file`".to_owned(),
             Self::NoCredentials { name } => format!("add `LoadCredential={name}:PATH` to the systemd unit"),
             Self::Unreadable { path, source } => match source.kind() {
-                io::ErrorKind::NotFound => format!("write the API key into `{}`", path.display()),
+                io::ErrorKind::NotFound => format!(
+                    "make it with `install -m 0640 -g intermission /dev/null {}`, and write the API key into it",
+                    path.display()
+                ),
                 io::ErrorKind::PermissionDenied => format!(
                     "let the user that runs intermission read it: chgrp intermission {0}; chmod 0640 {0}",
                     path.display()

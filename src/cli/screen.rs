@@ -52,6 +52,12 @@ pub(super) fn say(text: &str) -> Result<(), Failure> {
     writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Failure::Output)
 }
 
+/// Writes an answer that is a file for another program: byte for byte.
+pub(super) fn say_text(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Output)
+}
+
 /// Writes the answer as indented JSON.
 pub(super) fn say_json(answer: &impl Serialize) -> Result<(), Failure> {
     say(&json(serde_json::to_string_pretty(answer))?)

@@ -23,6 +23,9 @@ use crate::web::api::{DaemonStatus, Status};
 pub(super) struct Arguments {
     #[command(flatten)]
     format: FormatArgument,
+    /// Ask the daemon alone: end with 69 if it is not there, instead of reading the ledger
+    #[arg(long)]
+    daemon: bool,
     /// End with 1 if anything is overdue or failing
     #[arg(long)]
     exit_code: bool,
@@ -54,7 +57,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     let socket = Socket::of(global)?;
     let answer = match block_on(socket.status()) {
         Ok(status) => Answer::from(status),
-        Err(failure) if failure.is_unreachable() => offline(global, failure)?,
+        Err(failure) if failure.is_unreachable() && !arguments.daemon => offline(global, failure)?,
         Err(failure) => return Err(failure),
     };
     match arguments.format.format {

@@ -199,8 +199,21 @@ fn help_names_the_commands_that_there_are_and_no_other() {
     assert_eq!(
         commands,
         [
-            "run", "check", "windows", "upcoming", "plan", "status", "history", "reload", "resume", "forget",
-            "backup", "demo", "help"
+            "run",
+            "check",
+            "windows",
+            "upcoming",
+            "plan",
+            "status",
+            "history",
+            "reload",
+            "resume",
+            "forget",
+            "backup",
+            "demo",
+            "completions",
+            "man",
+            "help"
         ]
     );
     help.says(&["69 the daemon cannot be reached", "INTERMISSION_CONFIG", "--color"]);
@@ -212,12 +225,14 @@ fn each_command_tells_its_arguments() {
         ("run", &["--once", "--timeout", "--log-format", "INTERMISSION_LOG"][..]),
         ("check", &["--strict", "--online", "--format"]),
         ("upcoming", &["--from", "--until", "--days", "--format"]),
-        ("status", &["--exit-code", "--format", "--wide", "--curl"]),
+        ("status", &["--daemon", "--exit-code", "--format", "--wide", "--curl"]),
         ("history", &["--since", "--until", "--sync", "--window", "--event", "--follow", "--limit"]),
         ("resume", &["[SYNC]", "--window", "--all", "--reason", "--offline", "--from-history", "--dry-run"]),
         ("backup", &["<FILE>", "--force"]),
         ("forget", &["<SYNC>"]),
         ("demo", &["--for"]),
+        ("completions", &["<SHELL>", "bash", "zsh", "fish", "elvish", "powershell"]),
+        ("man", &["--dir"]),
     ] {
         run(&[command, "--help"]).with(0).says(words);
     }
@@ -395,6 +410,8 @@ fn status_reads_the_ledger_when_there_is_no_daemon() {
     ]);
     place.run(&["status", "--wide"]).with(0).says(&["Contacts (248df4b7-", "+01:00", "by ", "503"]);
     place.run(&["status", "--exit-code"]).with(1);
+    // Who asks for the daemon is not put off with its ledger.
+    place.run(&["status", "--daemon"]).with(69).notes(&["the daemon cannot be reached"]);
 }
 
 #[test]

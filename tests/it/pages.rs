@@ -79,6 +79,74 @@ fn links_between_pages_lead_somewhere() {
     }
 }
 
+/// One key of the configuration: its section, its name, its type and default.
+type Key = (String, String, String);
+
+/// The keys that docs/configuration.md explains, from its tables.
+fn keys_of_the_page() -> Vec<Key> {
+    let text = read("docs/configuration.md");
+    let mut section = String::new();
+    let mut keys = Vec::new();
+    for line in text.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            section = heading.replace('`', "");
+        }
+        let cells: Vec<String> = line.split(" | ").map(|cell| cell.replace('`', "")).collect();
+        if let (Some(name), [_, kind, default, ..]) = (line.strip_prefix("| `"), &cells[..]) {
+            // Another table tells where the API key is looked for.
+            let name = name.split('`').next().unwrap().to_owned();
+            let default = match default.as_str() {
+                "required" | "this or end" | "this or duration" => default.clone(),
+                default => format!("default {default}"),
+            };
+            keys.push((section.clone(), name, format!("({kind}; {default})")));
+        }
+    }
+    keys
+}
+
+/// The keys that the manual page explains: `.TP`, `.B NAME`, `(TYPE; DEFAULT)`.
+fn keys_of_the_manual_page() -> Vec<Key> {
+    let text = read("docs/intermission.toml.5");
+    let lines: Vec<&str> = text.lines().collect();
+    let mut section = String::new();
+    let mut keys = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        if let Some(heading) = line.strip_prefix(".SS ") {
+            heading.clone_into(&mut section);
+        }
+        if let (".TP", [name, explained, ..]) = (*line, &lines[number + 1..]) {
+            let name = name.strip_prefix(".B ").unwrap_or_else(|| panic!("`.B` is missing: {name}"));
+            keys.push((section.clone(), name.to_owned(), (*explained).to_owned()));
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_manual_page_has_every_key_with_its_type_and_default() {
+    let (page, manual) = (keys_of_the_page(), keys_of_the_manual_page());
+    assert!(page.len() > 30, "only {} keys were found", page.len());
+    assert_eq!(manual, page, "the left is docs/intermission.toml.5, the right docs/configuration.md");
+}
+
+#[test]
+fn every_key_of_the_example_is_explained() {
+    let explained: BTreeSet<String> = keys_of_the_page().into_iter().map(|(_, name, _)| name).collect();
+    let example = read("config/intermission.toml");
+    let keys: BTreeSet<String> = example
+        .lines()
+        .map(|line| line.strip_prefix('#').unwrap_or(line))
+        .filter_map(|line| Some(line.split_once(" = ")?.0.to_owned()))
+        .filter(|name| name.bytes().all(|it| it.is_ascii_lowercase() || it == b'_'))
+        .collect();
+    let missing: Vec<&String> = keys.difference(&explained).collect();
+    assert!(missing.is_empty(), "docs/configuration.md and the manual page do not explain {missing:?}");
+    // `duration` is there as an alternative in a sentence.
+    let unshown: Vec<&String> = explained.difference(&keys).filter(|it| *it != "duration").collect();
+    assert!(unshown.is_empty(), "config/intermission.toml does not show {unshown:?}");
+}
+
 /// The first words of a table's rows: `run` for "| `run [--once]` | … |".
 fn commands_of_the_readme() -> Vec<String> {
     let readme = read("README.md");
