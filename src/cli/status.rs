@@ -20,6 +20,7 @@ use crate::reconcile::{Report, RowReport};
 use crate::web::api::{DaemonStatus, Status};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Arguments {
     #[command(flatten)]
     format: FormatArgument,
