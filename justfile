@@ -17,6 +17,10 @@ test *arguments:
 replay seed:
     INTERMISSION_SEED={{seed}} cargo test --locked --test it simulation -- --nocapture
 
+# Run many simulated scenarios, optimized, and say how fast that went.
+simulate seeds="20000":
+    INTERMISSION_SEEDS={{seeds}} cargo test --release --locked --test it whatever_happens_the_promises_hold -- --nocapture
+
 # The demonstration.
 demo:
     cargo run --locked -- demo --for 30s
