@@ -67,7 +67,7 @@ impl World {
 fn failure_of(fault: Fault) -> Option<(FailureKind, Applied)> {
     use Applied::{AtOnce, Late, Never, Twice};
     Some(match fault {
-        Fault::Lost => (FailureKind::Timeout, Never),
+        Fault::Lost | Fault::ServerTimeout => (FailureKind::Timeout, Never),
         Fault::ReplyLost => (FailureKind::Timeout, AtOnce),
         Fault::AppliedLate => (FailureKind::Timeout, Late),
         Fault::AppliedTwice => (FailureKind::Timeout, Twice),
@@ -79,7 +79,6 @@ fn failure_of(fault: Fault) -> Option<(FailureKind, Applied)> {
         Fault::Malformed => (FailureKind::Malformed, Never),
         Fault::ConflictApplied => (FailureKind::Conflict, AtOnce),
         Fault::Conflict => (FailureKind::Conflict, Never),
-        Fault::ServerTimeout => (FailureKind::Timeout, Never),
         Fault::Unauthorized => (FailureKind::Unauthorized, Never),
         Fault::Forbidden => (FailureKind::Forbidden, Never),
         Fault::Rejected => (FailureKind::Rejected, Never),
