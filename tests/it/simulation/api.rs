@@ -1,6 +1,6 @@
 //! The API's side: what each sync's switch says, and who moved it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use intermission::domain::moment::Moment;
@@ -31,6 +31,8 @@ pub(super) struct Api {
     initially: BTreeMap<SyncRef, bool>,
     touched: BTreeMap<SyncRef, u32>,
     changes: Vec<Change>,
+    gone: BTreeSet<SyncRef>,
+    ever_gone: BTreeSet<SyncRef>,
 }
 
 impl Api {
@@ -44,6 +46,9 @@ impl Api {
     }
 
     pub(super) fn state(&self, sync: &SyncRef) -> SyncState {
+        if self.gone.contains(sync) {
+            return SyncState::Gone;
+        }
         match self.active.get(sync) {
             Some(true) => SyncState::Active,
             Some(false) => SyncState::Inactive,
@@ -56,6 +61,23 @@ impl Api {
         if self.active.insert(sync.clone(), to) != Some(to) {
             self.changes.push(Change { at: now.wall, sync: sync.clone(), to, who });
         }
+    }
+
+    /// It is not known any more, if it always was. Its switch stays.
+    pub(super) fn goes(&mut self, sync: &SyncRef) -> bool {
+        let is_first = self.ever_gone.insert(sync.clone());
+        if is_first {
+            self.gone.insert(sync.clone());
+        }
+        is_first
+    }
+
+    pub(super) fn is_back(&mut self, sync: &SyncRef) {
+        self.gone.remove(sync);
+    }
+
+    pub(super) fn all_are_back(&mut self) {
+        self.gone.clear();
     }
 
     pub(super) fn person_sets(&mut self, sync: &SyncRef, to: bool, now: Moment) {

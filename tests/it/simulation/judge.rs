@@ -6,6 +6,7 @@ use intermission::domain::calendar::{Calendar, Desired};
 use intermission::domain::moment::Moment;
 use intermission::domain::sync::{SyncRef, SyncState};
 use intermission::domain::window::Occurrence;
+use intermission::reconcile::RELEASED;
 
 use super::api::{Api, Who};
 
@@ -21,6 +22,8 @@ pub(super) struct Judge {
     foreign: BTreeSet<SyncRef>,
     // P9: the occurrences inside which somebody was seen to switch them on.
     respected: BTreeMap<SyncRef, Vec<Occurrence>>,
+    // An operator took over what was owed to them.
+    forgotten: BTreeSet<SyncRef>,
 }
 
 impl Judge {
@@ -59,6 +62,11 @@ impl Judge {
         self.foreign.remove(sync);
     }
 
+    /// An operator has the row of a gone sync dropped.
+    pub(super) fn forgotten(&mut self, sync: &SyncRef) {
+        self.forgotten.insert(sync.clone());
+    }
+
     /// Blocks are not what they were: the clock was set, or the file edited.
     pub(super) fn blocks_moved(&mut self) {
         self.foreign.clear();
@@ -94,6 +102,7 @@ impl Judge {
         let desired = calendar.map(|it| it.desired(sync, now.wall));
         let wanted = matches!(desired, Some(Desired::Paused(_)));
         self.hold("P8", wanted, || format!("a pause of {sync} left at {}, outside of any window", now.wall));
+        self.hold("P8", RELEASED <= now.wall, || format!("a pause of {sync} left by a clock that is wrong"));
         let foreign = self.foreign.contains(sync);
         self.hold("P1", !foreign, || {
             format!("{sync} was off when its block began, and was paused at {}", now.wall)
@@ -127,9 +136,26 @@ impl Judge {
         });
     }
 
+    /// The same, while another organization is down.
+    pub(super) fn others_are_not_delayed(
+        &mut self,
+        sync: &SyncRef,
+        api: &Api,
+        should_run: bool,
+        now: Moment,
+    ) {
+        let is = api.state(sync) == SyncState::Active;
+        self.hold("lateness", is == should_run, || {
+            format!("{sync} is active={is} at {}, though only another organization is down", now.wall)
+        });
+    }
+
     /// At rest, after everything.
     pub(super) fn at_rest(&mut self, sync: &SyncRef, api: &Api, owes: bool) {
         self.hold("P4", !owes, || format!("{sync} still has a row that owes a resume"));
+        if self.forgotten.contains(sync) {
+            return;
+        }
         if api.state(sync) == SyncState::Inactive {
             let by_us = matches!(api.last_mover(sync), Some(Who::Daemon { .. }));
             self.hold("P2", !by_us, || format!("{sync} was left paused"));

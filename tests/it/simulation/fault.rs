@@ -1,0 +1,125 @@
+//! What can go wrong. Each is counted by what it strikes, and a run in which
+//! one never struck fails.
+
+macro_rules! faults {
+    ($($(#[doc = $what:literal])* $fault:ident: $($on:ident)+;)*) => {
+        /// What can go wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub(super) enum Fault { $($(#[doc = $what])* $fault),* }
+
+        impl Fault {
+            /// Every fault, with everything that it can strike.
+            pub(super) const ALL: &[(Self, On)] = &[$($((Self::$fault, On::$on),)+)*];
+        }
+    };
+}
+
+/// What a fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum On {
+    /// A GET.
+    Look,
+    /// `active: false`.
+    Pause,
+    /// `active: true`.
+    Resume,
+    /// Everything, or the machine.
+    World,
+}
+
+faults! {
+    /// Never arrives and is never answered.
+    Lost: Look Pause Resume;
+    /// Is applied, and the answer never comes.
+    ReplyLost: Pause Resume;
+    /// Is applied long after we gave up, as late as `settle` allows.
+    AppliedLate: Pause Resume;
+    /// A proxy sends it twice, the second time late.
+    AppliedTwice: Pause Resume;
+    /// 5xx, though it was applied.
+    ServerErrorApplied: Pause Resume;
+    /// 5xx, and it was not applied.
+    ServerError: Look Pause Resume;
+    /// 503 that says when to come back.
+    ServerBusy: Look Pause Resume;
+    /// The connection breaks after the request was applied.
+    ConnectionLostApplied: Pause Resume;
+    /// The connection breaks before that.
+    ConnectionLost: Look Pause Resume;
+    /// 2xx that confirms nothing (a page, nothing, half of it, another id), to what was applied.
+    MalformedApplied: Pause Resume;
+    /// The same, to what was not.
+    Malformed: Look Pause Resume;
+    /// 409 or 425, though it is applied.
+    ConflictApplied: Pause Resume;
+    /// 409 or 425, and it is not.
+    Conflict: Pause Resume;
+    /// 408: the server gave up on reading it.
+    ServerTimeout: Look Pause Resume;
+    /// 401.
+    Unauthorized: Look Pause Resume;
+    /// 403, for this sync alone.
+    Forbidden: Look Pause Resume;
+    /// 400 or 422.
+    Rejected: Look Pause Resume;
+    /// 3xx.
+    Redirected: Look Pause Resume;
+    /// 429, with a time to come back or without.
+    Throttled: Look Pause Resume;
+    /// No name, no connection, no trust: nothing left.
+    NotSent: Look Pause Resume;
+    /// The file of the key cannot be read.
+    KeyUnreadable: Look Pause Resume;
+    /// One organization's API hangs, is unreachable or refuses the key, for hours.
+    OrganizationDown: World;
+    /// Polytomic does not know a sync, for hours.
+    SyncGone: World;
+    /// The process is killed.
+    Crash: World;
+    /// It is killed when the row is written and the request has not left.
+    CrashBetweenIntentAndRequest: World;
+    /// It is killed while a request is on its way.
+    CrashBeforeAnswer: World;
+    /// The power goes while the ledger writes: of what was not synced a part is there, or rubbish.
+    PowerLossInWrite: World;
+    /// Nobody starts it again for hours.
+    LongDowntime: World;
+    /// The clock is set back.
+    ClockBack: World;
+    /// The clock is set forward, perhaps over whole windows.
+    ClockForward: World;
+    /// The clock says a date before the release, and is set right later.
+    ClockBeforeRelease: World;
+    /// The machine sleeps.
+    Suspend: World;
+    /// An open or coming window is made longer.
+    WindowExtended: World;
+    /// It is made shorter.
+    WindowShortened: World;
+    /// It is taken out.
+    WindowRemoved: World;
+    /// It gets another name.
+    WindowRenamed: World;
+    /// A sync is taken out of a window.
+    SyncTakenOut: World;
+    /// A sync is added to a window.
+    SyncAdded: World;
+    /// An organization is reached under another URL.
+    UrlChanged: World;
+    /// Its key is found elsewhere.
+    KeyMoved: World;
+    /// A file that is broken while the daemon runs.
+    ConfigBrokenAtReload: World;
+    /// A file that is broken when it starts.
+    ConfigBrokenAtStart: World;
+    /// The ledger takes no writes.
+    DiskFull: World;
+    /// Somebody switches a sync on.
+    PersonOn: World;
+    /// Somebody switches a sync off.
+    PersonOff: World;
+    /// An operator resumes what is held.
+    OperatorResume: World;
+    /// An operator forgets a sync that is gone.
+    OperatorForget: World;
+}

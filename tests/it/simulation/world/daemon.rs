@@ -1,0 +1,120 @@
+//! The daemon's side: what `daemon` does for the reconciler, in simulated time.
+
+use super::*;
+
+impl World {
+    pub(super) fn start(&mut self) {
+        if self.reconciler.is_some() {
+            return;
+        }
+        self.process += 1;
+        self.booted = self.uptime;
+        let contents = self.store.contents().unwrap();
+        self.note(&format!("process {} starts with {} rows", self.process, contents.holds.len()));
+        let owed =
+            contents.holds.iter().any(|hold| hold.state.owes_resume() || hold.state == HoldState::Settling);
+        let in_force = (!self.config_is_broken).then(|| self.read_config());
+        if in_force.is_none() && !owed {
+            // Exit 78; the service manager tries again.
+            self.after(Duration::from_mins(5), Happening::Start);
+            return;
+        }
+        if self.config_is_broken {
+            self.meet(Fault::ConfigBrokenAtStart, On::World);
+        }
+        self.in_force = in_force.as_ref().map(|it| Arc::clone(&it.calendar));
+        let dice = self.rng.fork();
+        self.reconciler = Some(Reconciler::new(contents.holds, contents.watches, in_force, dice));
+        self.pass();
+    }
+
+    pub(super) fn read_config(&self) -> InForce {
+        InForce {
+            calendar: Arc::new(Calendar::new(self.windows.clone())),
+            organizations: self.organizations.clone(),
+            rules: Rules {
+                settle: SETTLE,
+                drift_check: Duration::from_mins(1),
+                overdue_after: Duration::from_mins(5),
+                backoff: Backoff::default(),
+            },
+        }
+    }
+
+    pub(super) fn pass(&mut self) {
+        let now = self.now();
+        let Some(reconciler) = &mut self.reconciler else { return };
+        let actions = reconciler.pass(now);
+        self.carry_out(actions);
+        self.sleep();
+    }
+
+    /// Sleeps as the daemon does: to the next timer, the next boundary, and
+    /// never long while anything is held.
+    pub(super) fn sleep(&mut self) {
+        let now = self.now();
+        let Some(reconciler) = &self.reconciler else { return };
+        let wake = reconciler.next_wake(now);
+        let by_uptime = wake.uptime.map(|at| at.saturating_sub(now.uptime));
+        let by_wall = wake.wall.map(|at| (at - now.wall).to_std().unwrap_or_default());
+        let held = reconciler.owes_resumes().then_some(Duration::from_mins(1));
+        let sleep = [by_uptime, by_wall, held].into_iter().flatten().min();
+        if let Some(sleep) = sleep {
+            self.sleeps += 1;
+            let sleeps = self.sleeps;
+            self.after(sleep.max(Duration::from_millis(1)), Happening::Wake { sleep: sleeps });
+        }
+    }
+
+    pub(super) fn carry_out(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            if self.reconciler.is_none() {
+                return;
+            }
+            match action {
+                Action::Write { change } => {
+                    for (_, event) in change.events() {
+                        self.note(&format!("daemon: {event}"));
+                        if let (EventKind::Released, Some(sync), Some(calendar)) =
+                            (event.kind, &event.sync, &self.in_force)
+                        {
+                            self.judge.respects(sync, &calendar.desired(sync, self.wall));
+                        }
+                    }
+                    self.write(change);
+                }
+                Action::WriteAgain { change } => self.write(change),
+                Action::Look { sync, organization } => self.look(sync, organization),
+                Action::Pause { sync, organization, change, until } => {
+                    self.pause(sync, organization, &change, until);
+                }
+                Action::Resume { sync, organization, change } => self.resume(sync, organization, &change),
+            }
+        }
+    }
+
+    pub(super) fn write(&mut self, change: Change) {
+        let dropped = change.sync().cloned();
+        if !self.apply(&change) {
+            let now = self.now();
+            if let Some(reconciler) = &mut self.reconciler {
+                reconciler.write_failed(change, now);
+            }
+            return;
+        }
+        if let Some(sync) = dropped.filter(|sync| self.row(sync).is_none()) {
+            self.judge.row_dropped(&sync);
+        }
+    }
+
+    pub(super) fn answer(&mut self, process: u64, reply: Reply) {
+        if process != self.process || self.reconciler.is_none() {
+            return;
+        }
+        let now = self.now();
+        if let Some(reconciler) = &mut self.reconciler {
+            reconciler.hear(reply, now);
+        }
+        self.pass();
+    }
+}

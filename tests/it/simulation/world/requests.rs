@@ -1,0 +1,115 @@
+//! Requests, and what becomes of them on their way.
+
+use super::*;
+
+impl World {
+    pub(super) fn latency(&mut self) -> Duration {
+        Duration::from_millis(self.rng.u64(20..400))
+    }
+
+    pub(super) fn look(&mut self, sync: SyncRef, organization: Arc<Organization>) {
+        let sent = self.now();
+        let look = Look { sync, organization, sent };
+        let process = self.process;
+        let course = self.course(On::Look, &look.sync);
+        if let Some(failure) = course.failure {
+            let evidence = Evidence::LookFailed { failure };
+            return self.reply_later(course.answered, look.sync, look.organization, evidence);
+        }
+        let there = course.applied[0];
+        let answers_in = course.answered.saturating_sub(there);
+        self.after(there, Happening::Read { process, look: Box::new(look), answers_in });
+    }
+
+    pub(super) fn read(&mut self, process: u64, look: Look, answers_in: Duration) {
+        let state = self.api.state(&look.sync);
+        let evidence = Evidence::Saw { state, sent: look.sent, by: Some("somebody".to_owned()) };
+        let reply = reply(look.sync, look.organization, evidence);
+        self.after(answers_in, Happening::Answer { process, reply });
+    }
+
+    pub(super) fn pause(
+        &mut self,
+        sync: SyncRef,
+        organization: Arc<Organization>,
+        change: &Change,
+        until: DateTime<Utc>,
+    ) {
+        if !self.apply(change) {
+            let failure = Failure::new(FailureKind::Ledger, "the disk is full");
+            return self.reply_later(Duration::ZERO, sync, organization, Evidence::NotWritten { failure });
+        }
+        self.judge.intent_is_durable(&sync);
+        if self.crashes_now() {
+            return self.crash(Fault::CrashBetweenIntentAndRequest);
+        }
+        if until <= self.wall {
+            let verdict = Verdict::Refused(Failure::new(FailureKind::NotSent, "the window had closed"));
+            let evidence = Evidence::Answered { active: false, sent: self.now(), verdict };
+            return self.reply_later(Duration::ZERO, sync, organization, evidence);
+        }
+        let row = self.row(&sync).is_some_and(HoldState::owes_resume);
+        let (calendar, now) = (self.in_force.clone(), self.now());
+        self.judge.pause_leaves(&sync, calendar.as_deref(), row, now);
+        self.post(sync, organization, false);
+    }
+
+    pub(super) fn resume(&mut self, sync: SyncRef, organization: Arc<Organization>, change: &Change) {
+        if !self.apply(change) {
+            let now = self.now();
+            if let Some(reconciler) = &mut self.reconciler {
+                reconciler.write_failed(change.clone(), now);
+            }
+        }
+        if self.reconciler.is_none() {
+            return;
+        }
+        if self.crashes_now() {
+            return self.crash(Fault::CrashBetweenIntentAndRequest);
+        }
+        let now = self.now();
+        self.judge.resume_leaves(&sync, now);
+        self.post(sync, organization, true);
+    }
+
+    /// A POST leaves, and this is what becomes of it.
+    pub(super) fn post(&mut self, sync: SyncRef, organization: Arc<Organization>, active: bool) {
+        let sent = self.now();
+        let request = self.next_number;
+        self.note(&format!("request {request} leaves: {sync} active={active}"));
+        let course = self.course(if active { On::Resume } else { On::Pause }, &sync);
+        for wait in course.applied {
+            self.after(wait, Happening::Apply { sync: sync.clone(), active, request });
+        }
+        let verdict = match course.failure {
+            None => Verdict::Applied,
+            Some(failure) => self.plant.verdict(Verdict::of(failure)),
+        };
+        let evidence = Evidence::Answered { active, sent, verdict };
+        self.reply_later(course.answered, sync, organization, evidence);
+        if self.crashes_now() {
+            self.crash(Fault::CrashBeforeAnswer);
+        }
+    }
+
+    pub(super) fn reply_later(
+        &mut self,
+        wait: Duration,
+        sync: SyncRef,
+        organization: Arc<Organization>,
+        evidence: Evidence,
+    ) {
+        let process = self.process;
+        self.after(wait, Happening::Answer { process, reply: reply(sync, organization, evidence) });
+    }
+}
+
+pub(super) fn reply(sync: SyncRef, organization: Arc<Organization>, evidence: Evidence) -> Box<Reply> {
+    let failure = match &evidence {
+        Evidence::Saw { .. } => None,
+        Evidence::LookFailed { failure } | Evidence::NotWritten { failure } => Some(failure),
+        Evidence::Answered { verdict, .. } => verdict.failure(),
+    };
+    let outcome = Outcome::of(failure);
+    Box::new(Reply { sync, organization, evidence, name: None, outcome })
+}

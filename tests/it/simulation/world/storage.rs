@@ -1,0 +1,92 @@
+//! The ledger's disk: in memory in most worlds, in a file in some, where the
+//! power can go in the middle of a write.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+/// Where a ledger that has a file keeps it.
+#[derive(Debug)]
+pub(super) struct Disk {
+    home: tempfile::TempDir,
+    // A power loss makes a new directory: the old connection cannot write there.
+    number: u32,
+}
+
+impl Disk {
+    pub(super) fn new() -> Self {
+        // In memory where there is such a place: the tests do not wait for a disk.
+        let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        fs::create_dir(home.path().join("0")).unwrap();
+        Self { home, number: 0 }
+    }
+
+    pub(super) fn ledger(&self) -> PathBuf {
+        self.home.path().join(self.number.to_string()).join("ledger.db")
+    }
+}
+
+impl World {
+    /// Writes to the ledger, if there is room. If the power goes meanwhile,
+    /// there is no process any more that could hear the answer.
+    pub(super) fn apply(&mut self, change: &Change) -> bool {
+        if self.disk_is_full {
+            self.meet(Fault::DiskFull, On::World);
+            return false;
+        }
+        if self.disk.is_some() && self.crashes_now() {
+            self.lose_power_in(change);
+            return false;
+        }
+        self.store.apply(std::slice::from_ref(change)).unwrap();
+        true
+    }
+
+    /// The log's new bytes were not synced when the power went: some prefix of
+    /// them is there, and the end of that may be rubbish. What was there before
+    /// was acknowledged, and stays.
+    fn lose_power_in(&mut self, change: &Change) {
+        let Some(disk) = &mut self.disk else { return };
+        let (old_file, old_log) = contents(&disk.ledger());
+        self.store.apply(std::slice::from_ref(change)).unwrap();
+        let (file, log) = contents(&disk.ledger());
+        let first_new = old_log.iter().zip(&log).take_while(|(old, new)| old == new).count();
+        let kept = if file == old_file { self.rng.usize(first_new..=log.len()) } else { log.len() };
+        let mut survivor = log[..kept].to_vec();
+        if kept < log.len() {
+            let torn = self.rng.usize(first_new.max(kept.saturating_sub(512))..=kept);
+            survivor[torn..].iter_mut().for_each(|byte| *byte ^= self.rng.u8(..));
+            survivor.extend(old_log.get(kept..).unwrap_or_default());
+        }
+        disk.number += 1;
+        let path = disk.ledger();
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(&path, file).unwrap();
+        fs::write(log_of(&path), survivor).unwrap();
+        self.store = Store::open(&path).unwrap();
+        self.note(&format!("the power goes: {kept} of {} bytes of the log are there", log.len()));
+        if let Some(sync) = change.sync() {
+            match self.row(sync) {
+                Some(state) if state.owes_resume() => self.judge.intent_is_durable(sync),
+                Some(_) => {}
+                None => self.judge.row_dropped(sync),
+            }
+        }
+        self.crash(Fault::PowerLossInWrite);
+    }
+
+    /// What the ledger says of a sync.
+    pub(super) fn row(&self, sync: &SyncRef) -> Option<HoldState> {
+        let holds = self.store.contents().unwrap().holds;
+        holds.into_iter().find(|hold| hold.sync == *sync).map(|hold| hold.state)
+    }
+}
+
+fn contents(ledger: &Path) -> (Vec<u8>, Vec<u8>) {
+    (fs::read(ledger).unwrap(), fs::read(log_of(ledger)).unwrap_or_default())
+}
+
+fn log_of(ledger: &Path) -> PathBuf {
+    ledger.with_extension("db-wal")
+}

@@ -1,0 +1,130 @@
+//! What goes wrong by itself: crashes, clocks, disks, and when it stops.
+
+use super::*;
+
+impl World {
+    pub(super) fn goes_wrong(&mut self) -> bool {
+        !self.is_calm && self.rng.f64() < self.unkindness
+    }
+
+    pub(super) fn crashes_now(&mut self) -> bool {
+        !self.is_calm && self.rng.f64() < self.unkindness * 0.1
+    }
+
+    pub(super) fn crash(&mut self, fault: Fault) {
+        if self.is_calm || self.reconciler.take().is_none() {
+            return;
+        }
+        self.meet(fault, On::World);
+        self.note(&format!("process {} is killed ({fault:?})", self.process));
+        let down = match self.rng.u8(..4) {
+            0 => {
+                self.meet(Fault::LongDowntime, On::World);
+                Duration::from_mins(self.rng.u64(10..600))
+            }
+            _ => Duration::from_secs(self.rng.u64(1..20)),
+        };
+        if self.plant == Plant::ForgetfulLedger {
+            self.store = Store::in_memory().unwrap();
+        }
+        // A block that ends while nobody is there ends for the judge too.
+        self.after(down, Happening::Start);
+    }
+
+    pub(super) fn move_clock(&mut self) {
+        if self.is_calm {
+            return;
+        }
+        self.judge.blocks_moved();
+        let minutes = i64::from(self.rng.u8(1..180));
+        match self.rng.u8(..4) {
+            3 if self.clock_error.is_none() => {
+                self.meet(Fault::ClockBeforeRelease, On::World);
+                let error = TimeDelta::days([365, 57 * 365][self.rng.usize(..2)]);
+                self.wall -= error;
+                self.clock_error = Some(error);
+                let wait = Duration::from_mins(minutes.unsigned_abs());
+                self.after(wait, Happening::ClockIsSetRight);
+            }
+            0 => {
+                self.meet(Fault::ClockBack, On::World);
+                self.wall -= TimeDelta::minutes(minutes);
+            }
+            1 => {
+                self.meet(Fault::ClockForward, On::World);
+                self.wall += TimeDelta::minutes(minutes);
+            }
+            // Both clocks go on, and nothing runs.
+            _ => {
+                self.meet(Fault::Suspend, On::World);
+                self.uptime += Duration::from_secs(minutes.unsigned_abs() * 60);
+                self.wall += TimeDelta::minutes(minutes);
+            }
+        }
+        self.note(&format!("the clock now says {}", self.wall));
+        // The timer notices a clock that is set.
+        self.pass();
+    }
+
+    pub(super) fn disk(&mut self, full: bool) {
+        self.disk_is_full = full && !self.is_calm;
+        self.note(&format!("the disk is {}", if self.disk_is_full { "full" } else { "fine" }));
+        if self.disk_is_full {
+            let wait = Duration::from_mins(self.rng.u64(1..90));
+            self.after(wait, Happening::Disk { full: false });
+        }
+    }
+
+    pub(super) fn calm(&mut self) {
+        self.note("calm");
+        self.is_calm = true;
+        self.disk_is_full = false;
+        if self.config_is_broken {
+            self.config_is_broken = false;
+            self.reload();
+        }
+        self.set_clock_right();
+        self.down.clear();
+        self.api.all_are_back();
+        self.start();
+    }
+
+    pub(super) fn set_clock_right(&mut self) {
+        if let Some(error) = self.clock_error.take() {
+            self.judge.blocks_moved();
+            self.wall += error;
+            self.note("the clock is set right");
+            self.pass();
+        }
+    }
+
+    /// One organization's API is down for hours, and says so in one way.
+    pub(super) fn organization_goes_down(&mut self, organization: Name) {
+        if self.is_calm {
+            return;
+        }
+        let kinds =
+            [FailureKind::Timeout, FailureKind::NotSent, FailureKind::Unauthorized, FailureKind::Server];
+        let kind = kinds[self.rng.usize(..kinds.len())];
+        self.meet(Fault::OrganizationDown, On::World);
+        self.note(&format!("organization {organization} is down: {kind}"));
+        self.down.insert(organization.clone(), kind);
+        let hours = Duration::from_mins(self.rng.u64(20..900));
+        self.after(hours, Happening::OrganizationIsUp { organization });
+    }
+
+    /// Polytomic does not know a sync for some hours. Once for each, because
+    /// three such answers over a day are taken for its end.
+    pub(super) fn sync_goes(&mut self) {
+        let syncs: Vec<SyncRef> = self.api.syncs().cloned().collect();
+        let sync = syncs[self.rng.usize(..syncs.len())].clone();
+        if self.is_calm || !self.api.goes(&sync) {
+            return;
+        }
+        self.meet(Fault::SyncGone, On::World);
+        self.judge.person_acts(&sync);
+        self.note(&format!("{sync} is gone"));
+        let wait = Duration::from_mins(self.rng.u64(5..600));
+        self.after(wait, Happening::SyncIsBack { sync });
+    }
+}
