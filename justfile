@@ -21,6 +21,7 @@ replay seed:
 # `INTERMISSION_BINARY` set, that program.
 kill-everywhere:
     INTERMISSION_KILL_EVERYWHERE=1 cargo test --locked --test it faults::kill -- --nocapture
+
 # Run many simulated scenarios, optimized, and say how fast that went.
 simulate seeds="20000":
     INTERMISSION_SEEDS={{seeds}} cargo test --release --locked --test it whatever_happens_the_promises_hold -- --nocapture
