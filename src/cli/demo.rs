@@ -73,7 +73,11 @@ async fn play(home: &Home, length: Option<Duration>) -> Result<Verdict, Failure>
         });
     }
     let start = Start { config: home.config(), state: Some(home.ledger()), serve: true };
-    start.open()?.run().await?;
+    let daemon = start.open()?;
+    if let Some(address) = daemon.page() {
+        screen::say(&format!("Status page: http://{address}/\n"))?;
+    }
+    daemon.run().await?;
     let world = world.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Verdict::of(&world, &cast, began))
 }

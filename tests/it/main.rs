@@ -13,3 +13,4 @@ mod simulation;
 mod simulator;
 mod skipped;
 mod unit;
+mod web;
