@@ -1,6 +1,8 @@
 //! The page in a real browser.
 
-use super::*;
+use std::process::{Command, Stdio};
+
+use super::{Stage, held, overdue, well};
 
 /// What the browser sees in the end, or nothing if there is none.
 fn seen(stage: &Stage, budget_ms: u32) -> Option<String> {
