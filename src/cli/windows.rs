@@ -19,7 +19,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     let windows = read.config.calendar.windows();
     match arguments.format.format {
         Format::Json => {
-            screen::say_json(&windows.iter().map(|it| WindowLine::of(it, read.now)).collect::<Vec<_>>())?
+            screen::say_json(&windows.iter().map(|it| WindowLine::of(it, read.now)).collect::<Vec<_>>())?;
         }
         Format::Table => screen::say(&table(&read))?,
     }

@@ -9,6 +9,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::api::{JournalLine, Snapshot};
 use super::times::{distance, span};
 use crate::domain::advice;
+use crate::domain::calendar::Calendar;
 use crate::domain::hold::HoldState;
 use crate::domain::window::{Occurrence, Window};
 use crate::domain::zone::Zone;
@@ -138,7 +139,7 @@ fn headline(it: &Snapshot, verdict: &Verdict) -> Markup {
 
 /// What comes next, in words.
 fn next(it: &Snapshot) -> Markup {
-    let windows = || it.calendar.iter().flat_map(|it| it.windows()).take(MOST_WINDOWS);
+    let windows = || it.calendar.iter().flat_map(Calendar::windows).take(MOST_WINDOWS);
     let open = windows().filter_map(|window| Some((window.covering(it.at)?, window)));
     let opening = windows().filter_map(|window| Some((window.next_opening(it.at)?, window)));
     if let Some((closing, window)) = open.min_by_key(|(it, _)| it.closes) {
@@ -147,13 +148,13 @@ fn next(it: &Snapshot) -> Markup {
             ", " (distance(closing.closes, it.at))
         };
     }
-    match opening.min_by_key(|(it, _)| it.opens) {
-        Some((next, window)) => html! {
+    if let Some((next, window)) = opening.min_by_key(|(it, _)| it.opens) {
+        return html! {
             "Next: " b { (next.window) } " on " (time(next.opens, window.times.zone()))
             ", " (distance(next.opens, it.at))
-        },
-        None => html! { "No window opens any more: nothing is scheduled" },
+        };
     }
+    html! { "No window opens any more: nothing is scheduled" }
 }
 
 /// What nobody may miss.
@@ -247,7 +248,7 @@ fn badge(row: &RowReport) -> &'static str {
 
 fn upcoming(it: &Snapshot) -> Markup {
     let until = it.at + TimeDelta::days(DAYS);
-    let windows = it.calendar.iter().flat_map(|it| it.windows()).take(MOST_WINDOWS);
+    let windows = it.calendar.iter().flat_map(Calendar::windows).take(MOST_WINDOWS);
     let mut next: Vec<(Occurrence, &Window)> = windows
         .flat_map(|window| window.occurrences(it.at, until).take(MOST_UPCOMING).map(move |it| (it, window)))
         .collect();

@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use super::api::{Ask, HistoryRequest, JournalLine, Refusal, Snapshot, Upcoming, WindowLine};
 use super::connection::Bounded;
 use super::{ask, page};
+use crate::domain::calendar::Calendar;
 use crate::metrics::{self, Metrics};
 
 /// An answer of the loop is good for so long.
@@ -200,8 +201,8 @@ fn hangs() -> Refusal {
     Refusal::Stopping { message: "the daemon does not answer".to_owned() }
 }
 
-fn json(answer: impl serde::Serialize) -> Answer {
-    Ok(axum::Json(answer).into_response())
+fn json(answer: impl serde::Serialize) -> Response {
+    axum::Json(answer).into_response()
 }
 
 async fn home(State(source): State<Arc<Source>>) -> Answer {
@@ -231,7 +232,7 @@ async fn scrape(State(source): State<Arc<Source>>) -> Answer {
 }
 
 fn expose(metrics: &Metrics, it: &Snapshot) -> String {
-    let windows = it.calendar.as_ref().map(|it| it.windows());
+    let windows = it.calendar.as_ref().map(Calendar::windows);
     metrics.expose(&metrics::Now {
         syncs: &it.status.syncs,
         next_change: it.status.next_change,
@@ -245,14 +246,14 @@ fn expose(metrics: &Metrics, it: &Snapshot) -> String {
 }
 
 async fn status(State(source): State<Arc<Source>>) -> Answer {
-    json(&source.take().await?.snapshot.status)
+    Ok(json(&source.take().await?.snapshot.status))
 }
 
 async fn history(State(source): State<Arc<Source>>, Query(request): Query<HistoryRequest>) -> Answer {
     let limit = Some(request.limit.unwrap_or(MOST_LINES).min(MOST_LINES));
     let request = HistoryRequest { limit, ..request };
     let _turn = source.turn.lock().await;
-    json(ask(source.asks.clone(), |reply| Ask::History { request, reply }).await??)
+    Ok(json(ask(source.asks.clone(), |reply| Ask::History { request, reply }).await??))
 }
 
 /// Which span is asked for: from now on for two weeks, unless it is said.
@@ -272,16 +273,16 @@ async fn upcoming(State(source): State<Arc<Source>>, Query(span): Query<Span>) -
     }
     let calendar = taken.snapshot.calendar.clone().unwrap_or_default();
     let work = move || Upcoming::of(&calendar, &taken.snapshot.status.daemon.tzdb, from, until);
-    json(source.work(work).await?)
+    Ok(json(source.work(work).await?))
 }
 
 async fn windows(State(source): State<Arc<Source>>) -> Answer {
     let taken = source.take().await?;
     let lines = move || -> Vec<WindowLine> {
-        let windows = taken.snapshot.calendar.iter().flat_map(|it| it.windows());
+        let windows = taken.snapshot.calendar.iter().flat_map(Calendar::windows);
         windows.map(|it| WindowLine::of(it, taken.snapshot.at)).collect()
     };
-    json(source.work(lines).await?)
+    Ok(json(source.work(lines).await?))
 }
 
 #[cfg(test)]
