@@ -7,6 +7,7 @@
 mod answers;
 mod files;
 mod ledgers;
+mod listen;
 mod outages;
 mod output;
 mod release_only;
