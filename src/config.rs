@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,6 +142,9 @@ pub struct State {
 pub struct Web {
     /// The control socket; none: where the environment says.
     pub control_socket: Option<PathBuf>,
+    /// Where the status page, the metrics and the HTTP API are served; none:
+    /// nowhere.
+    pub listen: Option<SocketAddr>,
 }
 
 impl Config {

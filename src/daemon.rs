@@ -17,6 +17,7 @@ use crate::config::{self, Config};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::moment::{Moment, Uptime};
 use crate::ledger::{Change, Ledger, Lock};
+use crate::metrics::Metrics;
 use crate::polytomic::Limits;
 use crate::reconcile::{Action, InForce, Reconciler};
 use crate::systemd;
@@ -89,6 +90,10 @@ pub struct Daemon {
     damaged: Vec<String>,
     // Where the command line talks to us.
     socket: Option<web::Bound>,
+    // How the web asks, and where the page is served.
+    asks_by: mpsc::Sender<Ask>,
+    listening: Option<web::Listening>,
+    metrics: Metrics,
     _lock: Lock,
     reconciler: Reconciler,
     executor: Executor,
@@ -156,7 +161,9 @@ impl Daemon {
         // Answers that came meanwhile belong to this pass.
         let now = self.clock.now();
         self.read_again(now);
+        let boundary = self.reconciler.next_wake(now).wall.filter(|at| *at <= now.wall);
         let actions = self.reconciler.pass(now);
+        self.metrics.pass(now.wall, boundary.map(|at| (now.wall - at).to_std().unwrap_or_default()));
         self.carry_out(actions);
         self.prune(now);
         self.warm(now);
@@ -166,7 +173,10 @@ impl Daemon {
     fn carry_out(&mut self, actions: Vec<Action>) {
         for action in actions {
             if let Action::Write { change } = &action {
-                change.events().for_each(|(_, event)| telling::log(event));
+                for (_, event) in change.events() {
+                    telling::log(event);
+                    self.metrics.event(event);
+                }
             }
             self.executor.carry_out(action);
         }
@@ -183,6 +193,7 @@ impl Daemon {
                     return Err(RunError::Ledger(error));
                 }
                 Heard::NotWritten { change, error } => {
+                    self.metrics.write_failed();
                     let is_news = self.ledger_failed.is_none_or(|at| at + TOLD_AGAIN <= now.uptime);
                     if is_news {
                         self.ledger_failed = Some(now.uptime);
@@ -301,7 +312,8 @@ impl Daemon {
         if self.is_journaled {
             self.journal(Event::new(EventKind::DaemonStopped));
         }
-        let Self { ledger, executor, socket, .. } = self;
+        let Self { ledger, executor, socket, listening, .. } = self;
+        drop(listening);
         drop(executor);
         if let Err(error) = ledger.flush().await {
             error!(error = &error as &dyn std::error::Error, "Could not write the ledger before the end");
@@ -310,6 +322,24 @@ impl Daemon {
         let _ = tokio::time::timeout(LAST_ANSWERS, ledger.closed()).await;
         drop(socket);
         debug!("Stopped");
+        Ok(())
+    }
+
+    /// Where the status page is.
+    pub fn page(&self) -> Option<std::net::SocketAddr> {
+        self.listening.as_ref().map(web::Listening::address)
+    }
+
+    /// Serves the page where the configuration wants it, and nowhere else.
+    fn listen(&mut self, wanted: Option<std::net::SocketAddr>) -> std::io::Result<()> {
+        if self.listening.as_ref().map(web::Listening::wanted) == wanted {
+            return Ok(());
+        }
+        let new = wanted.map(|at| web::listen(at, self.asks_by.clone(), self.metrics.clone())).transpose()?;
+        if let Some(new) = &new {
+            info!("Status page on http://{}/", new.address());
+        }
+        self.listening = new;
         Ok(())
     }
 

@@ -30,7 +30,10 @@ pub mod reconcile;
 // RUNS: wake, reload, pass, sleep, shut down.
 pub mod daemon;
 
-// The control socket: how the command line talks to the daemon.
+// COUNTS: events, requests and passes, for Prometheus.
+pub mod metrics;
+
+// SHOWS: the control socket, the HTTP API and the status page.
 pub mod web;
 
 // Speaks to the service manager: ready, reloading, stopping, status, watchdog.

@@ -236,6 +236,11 @@ impl Reconciler {
         self.rewrite_at = self.rewrite_at.map(|_| Uptime::ZERO);
     }
 
+    /// Whether everything is on disk that should be.
+    pub fn is_written(&self) -> bool {
+        self.unwritten.is_empty() && self.unwritten_others.is_empty()
+    }
+
     /// How many requests are under way.
     pub fn in_flight(&self) -> usize {
         self.cases.values().filter(|case| case.is_in_flight()).count()

@@ -1,5 +1,6 @@
 //! The control socket: HTTP on a Unix socket, by which the command line talks
-//! to the daemon. It is the only way to change anything.
+//! to the daemon. It is the only way to change anything. Beside it, on TCP and
+//! only to look at: the status page, the HTTP API and the metrics.
 //!
 //! Requests are turned into [`Ask`]s for the daemon's loop, which answers each;
 //! this module knows neither the ledger nor the API.
@@ -21,6 +22,12 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
 pub mod api;
+mod connection;
+mod page;
+mod public;
+pub mod times;
+
+pub use public::{Listening, listen, listen_with};
 
 use api::{Ask, ForgetRequest, HistoryRequest, Refusal, ResumeRequest};
 

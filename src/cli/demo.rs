@@ -74,7 +74,11 @@ async fn play(home: &Home, length: Option<Duration>) -> Result<Verdict, Failure>
     }
     let start = Start { config: home.config(), state: Some(home.ledger()), serve: true };
     let signals = Signals::listen().map_err(|source| Failure::Io { doing: "listen to signals", source })?;
-    start.open()?.run(signals).await?;
+    let daemon = start.open()?;
+    if let Some(address) = daemon.page() {
+        screen::say(&format!("Status page: http://{address}/\n"))?;
+    }
+    daemon.run(signals).await?;
     let world = world.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Verdict::of(&world, &cast, began))
 }

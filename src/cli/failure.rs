@@ -157,6 +157,7 @@ fn of_start(error: &StartError) -> Exit {
         StartError::Lock { .. }
         | StartError::Ledger { .. }
         | StartError::Recover { .. }
-        | StartError::Socket { .. } => Exit::Failed,
+        | StartError::Socket { .. }
+        | StartError::Listen { .. } => Exit::Failed,
     }
 }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 use super::screen;
 use crate::config::duration;
 use crate::domain::zone::Zone;
+
+pub(super) use crate::web::times::{
+    distance, local, rfc3339_local, show, show_short, show_with_distance, span,
+};
 
 /// A text is no time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,68 +72,6 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         Ok(duration) => Ok(duration),
         Err(error) => Err(format!("{}: {}", error.problem, error.mend)),
     }
-}
-
-/// The instant as clocks in `zone` show it.
-pub(super) fn local(at: DateTime<Utc>, zone: &Zone) -> DateTime<FixedOffset> {
-    let offset = FixedOffset::east_opt(zone.offset_seconds(at));
-    at.with_timezone(&offset.unwrap_or_else(|| FixedOffset::east_opt(0).expect("zero is within a day")))
-}
-
-/// The instant for people: `Sat 2026-11-28 22:00 +01:00`, with seconds only if
-/// there are any.
-pub(super) fn show(at: DateTime<Utc>, zone: &Zone) -> String {
-    let at = local(at, zone);
-    let format = if at.second() == 0 { "%a %Y-%m-%d %H:%M %:z" } else { "%a %Y-%m-%d %H:%M:%S %:z" };
-    at.format(format).to_string()
-}
-
-/// The instant in as few letters as leave no doubt today: `22:00`, `Sat 22:00`
-/// within the coming days, else `2026-11-28 22:00`.
-pub(super) fn show_short(at: DateTime<Utc>, zone: &Zone, now: DateTime<Utc>) -> String {
-    let (at, today) = (local(at, zone), local(now, zone).date_naive());
-    let format = match (at.date_naive() - today).num_days() {
-        0 => "%H:%M",
-        1..=6 => "%a %H:%M",
-        _ => "%Y-%m-%d %H:%M",
-    };
-    at.format(format).to_string()
-}
-
-/// Same, and how far away that is.
-pub(super) fn show_with_distance(at: DateTime<Utc>, zone: &Zone, now: DateTime<Utc>) -> String {
-    format!("{} ({})", show(at, zone), distance(at, now))
-}
-
-/// How far away: `in 2 d 3 h`, `5 min ago`, `now`.
-pub(super) fn distance(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let away = at - now;
-    if away.abs() < TimeDelta::seconds(1) {
-        "now".to_owned()
-    } else if away > TimeDelta::zero() {
-        format!("in {}", span(away))
-    } else {
-        format!("{} ago", span(-away))
-    }
-}
-
-/// A length of time in its two largest units: `2 d 3 h`, `7 h 30 min`, `12 s`.
-pub(super) fn span(length: TimeDelta) -> String {
-    let parts = [
-        (length.num_days(), "d"),
-        (length.num_hours() % 24, "h"),
-        (length.num_minutes() % 60, "min"),
-        (length.num_seconds() % 60, "s"),
-    ];
-    let first = parts.iter().position(|(number, _)| *number != 0).unwrap_or(parts.len() - 1);
-    let told =
-        parts[first..].iter().take(2).enumerate().filter(|(index, (number, _))| *index == 0 || *number != 0);
-    told.map(|(_, (number, unit))| format!("{number} {unit}")).collect::<Vec<_>>().join(" ")
-}
-
-/// RFC 3339 in the zone: `2026-11-28T22:00:00+01:00`.
-pub(super) fn rfc3339_local(at: DateTime<Utc>, zone: &Zone) -> String {
-    local(at, zone).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false)
 }
 
 #[cfg(test)]

@@ -5,17 +5,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
-use serde::Serialize;
-use uuid::Uuid;
 
 use super::file::{self, Read};
 use super::table::{Mood, Rows, count};
 use super::timeline::Timeline;
 use super::{Exit, Failure, Format, FormatArgument, Global, Outcome, screen, times};
 use crate::domain::advice;
-use crate::domain::calendar::SyncPause;
-use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::window::Occurrence;
+use crate::web::api::Upcoming;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -43,7 +40,12 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     let read = file::read(global)?;
     let span = span(arguments, &read)?;
     match arguments.format.format {
-        Format::Json => screen::say_json(&answer(&read, span))?,
+        Format::Json => screen::say_json(&Upcoming::of(
+            &read.config.calendar,
+            &read.tzdb.to_string(),
+            span.from,
+            span.until,
+        ))?,
         Format::Table => screen::say(&table(&read, span))?,
     }
     Ok(Exit::Success)
@@ -66,90 +68,9 @@ fn span(arguments: &Arguments, read: &Read) -> Result<Span, Failure> {
     Ok(Span { from, until })
 }
 
-// ---- for programs ----
-
-#[derive(Debug, Serialize)]
-struct Answer {
-    from: DateTime<Utc>,
-    until: DateTime<Utc>,
-    tzdb: String,
-    occurrences: Vec<OccurrenceLine>,
-    pauses: Vec<PauseLine>,
-}
-
-#[derive(Debug, Serialize)]
-struct OccurrenceLine {
-    window: Name,
-    opens: DateTime<Utc>,
-    closes: DateTime<Utc>,
-    timezone: String,
-    opens_local: String,
-    closes_local: String,
-    notes: Vec<String>,
-    syncs: Vec<SyncLine>,
-}
-
-#[derive(Debug, Serialize)]
-struct SyncLine {
-    organization: Name,
-    kind: SyncKind,
-    id: Uuid,
-}
-
-#[derive(Debug, Serialize)]
-struct PauseLine {
-    organization: Name,
-    kind: SyncKind,
-    id: Uuid,
-    from: DateTime<Utc>,
-    until: DateTime<Utc>,
-    windows: Vec<Name>,
-}
-
-fn answer(read: &Read, span: Span) -> Answer {
-    let calendar = &read.config.calendar;
-    Answer {
-        from: span.from,
-        until: span.until,
-        tzdb: read.tzdb.to_string(),
-        occurrences: calendar.occurrences(span.from, span.until).iter().map(|it| line(read, it)).collect(),
-        pauses: calendar.pauses(span.from, span.until).into_iter().map(PauseLine::from).collect(),
-    }
-}
-
-fn line(read: &Read, it: &Occurrence) -> OccurrenceLine {
-    let zone = read.zone_of(it.window.as_str());
-    let window = read.config.calendar.window(it.window.as_str());
-    OccurrenceLine {
-        window: it.window.clone(),
-        opens: it.opens,
-        closes: it.closes,
-        timezone: zone.to_string(),
-        opens_local: times::rfc3339_local(it.opens, &zone),
-        closes_local: times::rfc3339_local(it.closes, &zone),
-        notes: notes(read, it),
-        syncs: window.into_iter().flat_map(|it| &it.syncs).map(SyncLine::from).collect(),
-    }
-}
-
-impl From<&SyncRef> for SyncLine {
-    fn from(sync: &SyncRef) -> Self {
-        Self { organization: sync.organization.clone(), kind: sync.kind, id: sync.id }
-    }
-}
-
-impl From<SyncPause> for PauseLine {
-    fn from(pause: SyncPause) -> Self {
-        let SyncRef { organization, kind, id } = pause.sync;
-        Self { organization, kind, id, from: pause.from, until: pause.until, windows: pause.windows }
-    }
-}
-
 fn notes(read: &Read, it: &Occurrence) -> Vec<String> {
     read.config.calendar.window(it.window.as_str()).map_or_else(Vec::new, |window| advice::notes(window, it))
 }
-
-// ---- for people ----
 
 fn table(read: &Read, span: Span) -> String {
     let calendar = &read.config.calendar;

@@ -1,5 +1,6 @@
 //! The tables that hold settings: `[retry]`, `[reconcile]`, `[state]`, `[web]`.
 
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
@@ -101,8 +102,8 @@ pub(super) fn state(table: Option<Table<'_>>) -> State {
 
 /// `[web]`.
 pub(super) fn web(table: Option<Table<'_>>, source: &Source<'_>) -> Web {
-    let Some(mut table) = table else { return Web { control_socket: None } };
-    table.later(&["listen"]);
+    let Some(mut table) = table else { return Web { control_socket: None, listen: None } };
+    let listen = table.parsed("listen", address);
     let path = table.path("control_socket");
     table.finish();
     if let Some(path) = &path
@@ -114,5 +115,11 @@ pub(super) fn web(table: Option<Table<'_>>, source: &Source<'_>) -> Web {
             "write a shorter one, such as `/run/intermission/control.sock`",
         );
     }
-    Web { control_socket: path.map(Spanned::into_inner) }
+    Web { control_socket: path.map(Spanned::into_inner), listen: listen.map(Spanned::into_inner) }
+}
+
+/// An address and a port. Names are not looked up: what a name means can change.
+fn address(text: &str) -> Result<SocketAddr, (String, String)> {
+    let mend = "write an IP address and a port, such as `127.0.0.1:9477` or `[::1]:9477`";
+    text.parse().map_err(|_| ("`listen` is no address with a port".to_owned(), mend.to_owned()))
 }

@@ -1,12 +1,14 @@
 //! Answers what the command line asks over the control socket.
 
+use crate::config::Diagnostic;
 use crate::domain::event::EventKind;
 use crate::domain::sync::{Name, find_sync};
+use crate::domain::zone::Zone;
 use crate::ledger::{Entry, HistoryQuery, Ledger, SyncFilter};
 use crate::reconcile::{Resumed, Selection};
 use crate::web::api::{
     Ask, DaemonStatus, ForgetRequest, Forgotten, HistoryRequest, JournalLine, Refusal, ResumeAnswer,
-    ResumeRequest, ResumedSync, Status,
+    ResumeRequest, ResumedSync, Snapshot, Status,
 };
 
 use tokio::sync::oneshot;
@@ -20,6 +22,7 @@ impl Daemon {
     pub(super) fn answer(&mut self, ask: Ask) {
         match ask {
             Ask::Status(reply) => drop(reply.send(self.status())),
+            Ask::Snapshot(reply) => drop(reply.send(self.snapshot())),
             Ask::History { request, reply } => match query(&request) {
                 Ok(query) => {
                     let ledger = self.ledger.clone();
@@ -65,6 +68,29 @@ impl Daemon {
             next_change: report.next_change,
             syncs: report.syncs,
             ledger_damage: self.damaged.clone(),
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let config = self.config.as_deref();
+        let warning = |it: &Diagnostic| it.render(false).lines().next().unwrap_or_default().to_owned();
+        let zone = config.and_then(|it| {
+            let first = it.calendar.windows().first().map(|it| it.times.zone());
+            it.timezone.as_ref().or(first).cloned()
+        });
+        Snapshot {
+            at: self.clock.now().wall,
+            status: self.status(),
+            calendar: config.map(|it| it.calendar.clone()),
+            zone: zone.unwrap_or_else(Zone::utc),
+            organizations: config
+                .into_iter()
+                .flat_map(|it| &it.organizations)
+                .map(|(name, it)| (name.clone(), it.organization.url.clone()))
+                .collect(),
+            fingerprint: config.map(|it| it.fingerprint.clone()),
+            warnings: config.into_iter().flat_map(|it| &it.warnings).map(warning).collect(),
+            is_written: self.reconciler.is_written(),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::domain::sync::SyncRef;
 use crate::domain::verdict::{Failure, FailureKind, Verdict};
 use crate::key;
 use crate::ledger::{Change, Ledger, LedgerError};
+use crate::metrics::{Metrics, Operation};
 use crate::polytomic::{Client, Limits};
 use crate::reconcile::{Action, Outcome, Reply};
 
@@ -41,11 +42,12 @@ pub(super) struct Executor {
     limits: BTreeMap<Arc<Organization>, Limits>,
     clients: BTreeMap<Arc<Organization>, Client>,
     heard: mpsc::Sender<Heard>,
+    metrics: Metrics,
 }
 
 impl Executor {
-    pub(super) fn new(clock: Clock, ledger: Ledger, heard: mpsc::Sender<Heard>) -> Self {
-        Self { clock, ledger, limits: BTreeMap::new(), clients: BTreeMap::new(), heard }
+    pub(super) fn new(clock: Clock, ledger: Ledger, heard: mpsc::Sender<Heard>, metrics: Metrics) -> Self {
+        Self { clock, ledger, limits: BTreeMap::new(), clients: BTreeMap::new(), heard, metrics }
     }
 
     /// Takes new limits; keys and certificates are read afresh. What the
@@ -118,7 +120,7 @@ impl Executor {
     }
 
     fn look(&self, client: Client, sync: SyncRef, organization: Arc<Organization>) {
-        let (clock, heard) = (self.clock, self.heard.clone());
+        let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
         tokio::spawn(async move {
             let sent = clock.now();
             let (evidence, name) = match client.look(&sync).await {
@@ -127,6 +129,7 @@ impl Executor {
                 }
                 Err(failure) => (Evidence::LookFailed { failure }, None),
             };
+            count(&metrics, Operation::Look, &evidence, clock.now().uptime.saturating_sub(sent.uptime));
             reply(&heard, sync, organization, evidence, name).await;
         });
     }
@@ -140,7 +143,7 @@ impl Executor {
         until: DateTime<Utc>,
     ) {
         let written = self.ledger.submit(change.clone());
-        let (clock, heard) = (self.clock, self.heard.clone());
+        let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
         tokio::spawn(async move {
             if let Err(error) = written.await {
                 let failure =
@@ -160,13 +163,14 @@ impl Executor {
                 ))
             };
             let evidence = Evidence::Answered { active: false, sent, verdict };
+            count(&metrics, Operation::Pause, &evidence, clock.now().uptime.saturating_sub(sent.uptime));
             reply(&heard, sync, organization, evidence, None).await;
         });
     }
 
     fn resume(&self, client: Client, sync: SyncRef, organization: Arc<Organization>, change: Change) {
         let written = self.ledger.submit(change.clone());
-        let (clock, heard) = (self.clock, self.heard.clone());
+        let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
         tokio::spawn(async move {
             // Nothing holds back a resume: not a full disk, not a slow one.
             let told = heard.clone();
@@ -179,6 +183,7 @@ impl Executor {
             let sent = clock.now();
             let verdict = client.set_active(&sync, true).await;
             let evidence = Evidence::Answered { active: true, sent, verdict };
+            count(&metrics, Operation::Resume, &evidence, clock.now().uptime.saturating_sub(sent.uptime));
             reply(&heard, sync, organization, evidence, None).await;
         });
     }
@@ -222,9 +227,17 @@ async fn reply(
 
 /// What an answer says of the organization's health.
 fn outcome(evidence: &Evidence) -> Outcome {
-    Outcome::of(match evidence {
+    Outcome::of(failure(evidence))
+}
+
+fn failure(evidence: &Evidence) -> Option<&Failure> {
+    match evidence {
         Evidence::Saw { .. } => None,
         Evidence::LookFailed { failure } | Evidence::NotWritten { failure } => Some(failure),
         Evidence::Answered { verdict, .. } => verdict.failure(),
-    })
+    }
+}
+
+fn count(metrics: &Metrics, operation: Operation, evidence: &Evidence, took: std::time::Duration) {
+    metrics.request(operation, failure(evidence).map_or("ok", |it| it.kind.as_str()), took);
 }

@@ -16,8 +16,7 @@ impl Start {
     pub fn open_offline(self) -> Result<Daemon, StartError> {
         let recovered = Recovered::at(&ledger_path(self.state.as_deref(), &self.config))?;
         // Nobody can ask this daemon anything.
-        let (_, asks) = mpsc::channel(1);
-        Ok(Daemon::new(Clock::start(), self.config, recovered, asks))
+        Ok(Daemon::new(Clock::start(), self.config, recovered, mpsc::channel(1)))
     }
 }
 

@@ -99,6 +99,16 @@ impl Daemon {
                     warn!("{told}");
                     warnings.push(told.to_owned());
                 }
+                // A socket that is taken is no reason to keep windows from coming into force.
+                if self.socket.is_some()
+                    && let Err(error) = self.listen(config.web.listen)
+                {
+                    let told = format!(
+                        "the status page stays where it was: could not open the new address: {error}"
+                    );
+                    warn!("{told}");
+                    warnings.push(told);
+                }
                 let reloaded = Reloaded {
                     windows: config.calendar.windows().len(),
                     syncs: config.calendar.syncs().count(),

@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 use crate::domain::event::{Event, EventKind};
 use crate::key;
 use crate::ledger::{Contents, Ledger, LedgerError, Lock, LockError, OpenError, Store};
+use crate::metrics::Metrics;
 use crate::reconcile::Reconciler;
 use crate::web;
 use crate::web::api::Ask;
@@ -79,6 +80,14 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The status page cannot be served where the configuration wants it.
+    #[error("could not listen on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 impl Start {
@@ -105,7 +114,7 @@ impl Start {
         let (asks_by, asks) = mpsc::channel(web::QUEUE);
         let mut socket = None;
         if self.serve {
-            socket = match serve(&self.config, config.as_ref(), &ledger_path, asks_by) {
+            socket = match serve(&self.config, config.as_ref(), &ledger_path, asks_by.clone()) {
                 Ok(socket) => Some(socket),
                 // What is held is resumed whether anybody can ask about it or not.
                 Err(error) if owed > 0 => {
@@ -116,8 +125,20 @@ impl Start {
             };
         }
         let held = holds.len();
-        let mut daemon = Daemon::new(clock, self.config, recovered, asks);
+        let mut daemon = Daemon::new(clock, self.config, recovered, (asks_by, asks));
         daemon.socket = socket;
+        if let Some(address) = config.as_ref().and_then(|it| it.web.listen).filter(|_| self.serve)
+            && let Err(source) = daemon.listen(Some(address))
+        {
+            let error = StartError::Listen { address, source };
+            if owed == 0 {
+                return Err(error);
+            }
+            error!(
+                error = &error as &dyn std::error::Error,
+                "There is no status page until a reload can open it"
+            );
+        }
         daemon.config_error = rejected.as_ref().map(ToString::to_string);
         daemon.tzdb = tzdb.map(|it| it.to_string());
         info!(
@@ -179,7 +200,7 @@ impl Daemon {
         clock: Clock,
         config_path: PathBuf,
         from: Recovered,
-        asks: mpsc::Receiver<Ask>,
+        (asks_by, asks): (mpsc::Sender<Ask>, mpsc::Receiver<Ask>),
     ) -> Self {
         let ledger = Ledger::start(from.store);
         for row in &from.contents.damaged {
@@ -188,6 +209,7 @@ impl Daemon {
         let (heard_by, heard) = mpsc::channel(HEARD);
         let dice = fastrand::Rng::new();
         let now = clock.now();
+        let metrics = Metrics::default();
         Self {
             clock,
             config_path,
@@ -196,10 +218,13 @@ impl Daemon {
             tzdb: None,
             started_at: now.wall,
             is_journaled: false,
-            executor: Executor::new(clock, ledger.clone(), heard_by),
+            executor: Executor::new(clock, ledger.clone(), heard_by, metrics.clone()),
             ledger,
             damaged: from.contents.damaged,
             socket: None,
+            asks_by,
+            listening: None,
+            metrics,
             _lock: from.lock,
             reconciler: Reconciler::new(from.contents.holds, from.contents.watches, None, dice),
             heard,

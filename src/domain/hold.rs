@@ -128,6 +128,10 @@ pub enum HoldState {
 }
 
 impl HoldState {
+    /// Every state, in the order of a pause's life.
+    pub const ALL: &[Self] =
+        &[Self::Pausing, Self::Held, Self::Resuming, Self::Settling, Self::Skipped, Self::Released];
+
     /// The state as it is written in the ledger, in JSON and on the page.
     pub fn as_str(self) -> &'static str {
         match self {

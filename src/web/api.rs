@@ -1,19 +1,29 @@
-//! What is said over the control socket: both ends share these types.
+//! What is said over the sockets: both ends share these types.
+
+mod upcoming;
+mod windows;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::domain::calendar::Calendar;
 use crate::domain::hold::HoldState;
 use crate::domain::sync::Name;
 use crate::domain::window::Occurrence;
+use crate::domain::zone::Zone;
 use crate::reconcile::RowReport;
+
+pub use upcoming::{OccurrenceLine, PauseLine, SyncLine, Upcoming};
+pub use windows::{WindowLine, window_state};
 
 /// A question to the daemon's loop, with the way back for its answer.
 #[derive(Debug)]
 pub enum Ask {
     /// The state of things.
     Status(oneshot::Sender<Status>),
+    /// The state of things, with all that the page shows beside it.
+    Snapshot(oneshot::Sender<Snapshot>),
     /// The journal.
     History {
         /// Which part of it.
@@ -77,6 +87,28 @@ pub struct Status {
     /// Rows of the ledger that cannot be read; absent if all can.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledger_damage: Vec<String>,
+}
+
+/// What the page, the metrics and the HTTP API are made from. It is cheap to
+/// take, and everything that costs time is worked out by whoever asked.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// When it was taken.
+    pub at: DateTime<Utc>,
+    /// As `status` tells it.
+    pub status: Status,
+    /// The windows in force. None: release-only.
+    pub calendar: Option<Calendar>,
+    /// The zone in which times without one are told.
+    pub zone: Zone,
+    /// The organizations in force, with their base URLs.
+    pub organizations: Vec<(Name, String)>,
+    /// Tells one text of the file from another.
+    pub fingerprint: Option<String>,
+    /// What deserves a second look in the file, a line each.
+    pub warnings: Vec<String>,
+    /// Whether everything is on disk that should be.
+    pub is_written: bool,
 }
 
 /// Which part of the journal.

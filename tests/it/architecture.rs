@@ -25,14 +25,28 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("config", &["domain", "key", "tzdb"]),
     // Speaks of rows and of pace, and holds neither the ledger nor a client.
     ("reconcile", &["domain", "ledger::Change", "polytomic::Limits", "polytomic::throttle"]),
+    // Is told facts, and shows the report's rows as numbers.
+    ("metrics", &["domain", "reconcile::RowReport"]),
     // Hangs at the end: it shows the report and passes questions on.
-    ("web", &["domain", "reconcile::RowReport"]),
+    ("web", &["domain", "metrics", "reconcile::RowReport"]),
     // Somebody else's service: of ours it knows what a sync is called, no more.
     ("simulator", &["domain::sync"]),
     // Where all of it comes together.
     (
         "daemon",
-        &["clock", "config", "domain", "key", "ledger", "polytomic", "reconcile", "systemd", "tzdb", "web"],
+        &[
+            "clock",
+            "config",
+            "domain",
+            "key",
+            "ledger",
+            "metrics",
+            "polytomic",
+            "reconcile",
+            "systemd",
+            "tzdb",
+            "web",
+        ],
     ),
     ("cli", &["*"]),
     ("main", &["cli"]),

@@ -385,7 +385,6 @@ fn keys_that_are_not_built_are_refused() {
         let key = line.split(' ').next().unwrap();
         check_line(line, 1, &format!("`{key}` is not supported yet"), LATER);
     }
-    check_table("listen = \"127.0.0.1:9477\"", "web", 1, "`listen` is not supported yet", LATER);
     check_table("max_pause = \"1h\"", "reconcile", 1, "`max_pause` is not supported yet", LATER);
     check_table("preflight = \"1h\"", "reconcile", 1, "`preflight` is not supported yet", LATER);
     check_refused(
@@ -396,6 +395,19 @@ fn keys_that_are_not_built_are_refused() {
         "[heartbeat]\ninterval = \"5m\"\n",
         &[&format!("1:2 `heartbeat` is not supported yet | {LATER}")],
     );
+}
+
+#[test]
+fn the_page_is_served_at_an_address_with_a_port() {
+    for text in ["localhost:9477", "127.0.0.1", "9477", "::1:9477", "127.0.0.1:65536", ""] {
+        check_table(
+            &format!("listen = \"{text}\""),
+            "web",
+            10,
+            "`listen` is no address with a port",
+            "write an IP address and a port, such as `127.0.0.1:9477` or `[::1]:9477`",
+        );
+    }
 }
 
 #[test]

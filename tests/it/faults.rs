@@ -9,6 +9,7 @@ mod clocks;
 mod files;
 mod kill;
 mod ledgers;
+mod listen;
 mod outages;
 mod output;
 mod release_only;

@@ -17,3 +17,4 @@ mod simulator;
 mod skipped;
 mod systemd;
 mod unit;
+mod web;

@@ -100,7 +100,7 @@ pub(super) fn config(url: &str, home: &Home, cast: &Cast, pace: &Pace, goes_on: 
          [polytomic]\nurl = \"{url}\"\napi_key_file = \"{}\"\n\n\
          [retry]\ninitial = \"250ms\"\nmax = \"1s\"\n\n\
          [reconcile]\ndrift_check = \"1s\"\n\n\
-         [state]\npath = \"{}\"\n\n[web]\ncontrol_socket = \"{}\"\n",
+         [state]\npath = \"{}\"\n\n[web]\nlisten = \"127.0.0.1:0\"\ncontrol_socket = \"{}\"\n",
         home.key().display(),
         home.ledger().display(),
         home.socket().display(),

@@ -1,0 +1,346 @@
+//! The status page, made on the server. It is whole without its script, which
+//! only fetches it again; states are told in words, never by colour alone.
+
+mod timeline;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use maud::{DOCTYPE, Markup, html};
+
+use super::api::{JournalLine, Snapshot};
+use super::times::{distance, span};
+use crate::domain::advice;
+use crate::domain::calendar::Calendar;
+use crate::domain::hold::HoldState;
+use crate::domain::window::{Occurrence, Window};
+use crate::domain::zone::Zone;
+use crate::reconcile::RowReport;
+
+/// How far ahead the page looks.
+const DAYS: i64 = 7;
+
+/// More windows than this, rows and occurrences are counted, not shown.
+const MOST_WINDOWS: usize = 500;
+const MOST_ROWS: usize = 200;
+const MOST_UPCOMING: usize = 12;
+
+/// The whole page.
+pub(super) fn home(it: &Snapshot, journal: &[JournalLine]) -> Markup {
+    let verdict = Verdict::of(it);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (verdict.mood.word()) " – intermission" }
+                link rel="stylesheet" href="/style.css";
+                script src="/script.js" defer {}
+                noscript { meta http-equiv="refresh" content="15"; }
+            }
+            body {
+                a.skip href="#main" { "Skip to the state of things" }
+                header.top {
+                    p.brand { "intermission" }
+                    p.quiet { "Seen " (time(it.at, &it.zone)) " " span #stale hidden { "– not reached since" } }
+                }
+                main #main tabindex="-1" {
+                    (headline(it, &verdict))
+                    (troubles(it))
+                    (timeline::draw(it))
+                    (holds(it))
+                    div.pair {
+                        (upcoming(it))
+                        (recent(it, journal))
+                    }
+                    (about(it))
+                }
+            }
+        }
+    }
+}
+
+/// How things are, at a glance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Well,
+    Paused,
+    Trouble,
+    Overdue,
+}
+
+impl Mood {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Well | Self::Paused => "All is well",
+            Self::Trouble => "Trouble",
+            Self::Overdue => "OVERDUE",
+        }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            Self::Well => "verdict well",
+            Self::Paused => "verdict paused",
+            Self::Trouble => "verdict trouble",
+            Self::Overdue => "verdict overdue",
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Well => "✓",
+            Self::Paused => "II",
+            Self::Trouble => "!",
+            Self::Overdue => "!!",
+        }
+    }
+}
+
+struct Verdict {
+    mood: Mood,
+    sentence: String,
+}
+
+impl Verdict {
+    fn of(it: &Snapshot) -> Self {
+        let count = |wanted: fn(&RowReport) -> bool| it.status.syncs.iter().filter(|row| wanted(row)).count();
+        let overdue = count(|row| row.overdue_seconds > 0);
+        let failing = count(RowReport::is_trouble);
+        let paused = count(|row| row.state.owes_resume() && row.since.is_some());
+        let is_rejected = it.status.daemon.config_error.is_some();
+        let (mood, sentence) = match (overdue, failing, paused) {
+            (1.., _, _) => (Mood::Overdue, format!("{} still paused well past the end", syncs_are(overdue))),
+            (_, 1.., _) => (Mood::Trouble, format!("{} failing, and tried again", syncs_are(failing))),
+            _ if it.calendar.is_none() => (Mood::Trouble, "no configuration is in force".to_owned()),
+            _ if is_rejected => (Mood::Trouble, "the configuration file is wrong".to_owned()),
+            (_, _, 1..) => (Mood::Paused, format!("{} paused", syncs_are(paused))),
+            _ => (Mood::Well, "nothing is paused".to_owned()),
+        };
+        Self { mood, sentence }
+    }
+}
+
+fn syncs_are(number: usize) -> String {
+    if number == 1 { "1 sync is".to_owned() } else { format!("{number} syncs are") }
+}
+
+fn headline(it: &Snapshot, verdict: &Verdict) -> Markup {
+    html! {
+        section class=(verdict.mood.class()) aria-labelledby="verdict" {
+            span.sign aria-hidden="true" { (verdict.mood.sign()) }
+            div {
+                h1 #verdict { (verdict.mood.word()) ": " (verdict.sentence) }
+                p role="status" { (next(it)) }
+            }
+        }
+    }
+}
+
+/// What comes next, in words.
+fn next(it: &Snapshot) -> Markup {
+    let windows = || it.calendar.iter().flat_map(Calendar::windows).take(MOST_WINDOWS);
+    let open = windows().filter_map(|window| Some((window.covering(it.at)?, window)));
+    let opening = windows().filter_map(|window| Some((window.next_opening(it.at)?, window)));
+    if let Some((closing, window)) = open.min_by_key(|(it, _)| it.closes) {
+        return html! {
+            "Open: " b { (closing.window) } " until " (time(closing.closes, window.times.zone()))
+            ", " (distance(closing.closes, it.at))
+        };
+    }
+    if let Some((next, window)) = opening.min_by_key(|(it, _)| it.opens) {
+        return html! {
+            "Next: " b { (next.window) } " on " (time(next.opens, window.times.zone()))
+            ", " (distance(next.opens, it.at))
+        };
+    }
+    html! { "No window opens any more: nothing is scheduled" }
+}
+
+/// What nobody may miss.
+fn troubles(it: &Snapshot) -> Markup {
+    let overdue: Vec<_> = it.status.syncs.iter().filter(|row| row.overdue_seconds > 0).collect();
+    html! {
+        @if !overdue.is_empty() {
+            section.alarm role="alert" {
+                h2 { "Overdue" }
+                p { "These should run again, and do not. intermission goes on trying." }
+                ul {
+                    @for row in overdue.iter().take(MOST_ROWS) {
+                        li {
+                            b { (label(row)) } " is late by " b { (span(TimeDelta::seconds(row.overdue_seconds))) }
+                            @if let Some(error) = &row.last_error { ": " (error) }
+                        }
+                    }
+                }
+            }
+        }
+        @if let Some(error) = &it.status.daemon.config_error {
+            section.notice role="alert" {
+                h2 { "The configuration file was rejected" }
+                pre tabindex="0" { (error.trim_end()) }
+            }
+        }
+        @if !it.is_written {
+            section.notice role="alert" {
+                h2 { "The ledger takes no writes" }
+                p { "Nothing new is paused until it does. Resumes go on." }
+            }
+        }
+    }
+}
+
+fn holds(it: &Snapshot) -> Markup {
+    let rows = &it.status.syncs;
+    html! {
+        section aria-labelledby="holds" {
+            h2 #holds { "Syncs being looked after" }
+            @if rows.is_empty() {
+                p.quiet { "None. Nothing is paused, and nothing is owed." }
+            } @else {
+                div.scroll tabindex="0" role="region" aria-labelledby="holds" {
+                    table {
+                        thead { tr {
+                            th scope="col" { "Sync" } th scope="col" { "State" } th scope="col" { "Windows" }
+                            th scope="col" { "Since" } th scope="col" { "Until" } th scope="col" { "Last error" }
+                        } }
+                        tbody { @for row in rows.iter().take(MOST_ROWS) { (hold(it, row)) } }
+                    }
+                }
+                @if rows.len() > MOST_ROWS { p.quiet { "And " (rows.len() - MOST_ROWS) " more: see " code { "intermission status" } } }
+            }
+        }
+    }
+}
+
+fn hold(it: &Snapshot, row: &RowReport) -> Markup {
+    let windows: Vec<&str> = row.windows.iter().map(crate::domain::sync::Name::as_str).collect();
+    html! {
+        tr {
+            th scope="row" data-label="Sync" {
+                (label(row))
+                span.id { (row.kind) " " (row.id) @if row.organization.as_str() != "default" { ", " (row.organization) } }
+            }
+            td data-label="State" {
+                span class=(badge(row)) { (if row.overdue_seconds > 0 { "overdue" } else { row.state.as_str() }) }
+            }
+            td data-label="Windows" { (if windows.is_empty() { "–".to_owned() } else { windows.join(", ") }) }
+            td data-label="Since" { (maybe(row.since, it)) }
+            td data-label="Until" { (maybe(row.until, it)) }
+            td data-label="Last error" {
+                @match &row.last_error {
+                    Some(error) => { (error) " (attempt " (row.attempts) ")" }
+                    None => { "–" }
+                }
+            }
+        }
+    }
+}
+
+fn badge(row: &RowReport) -> &'static str {
+    match row.state {
+        _ if row.overdue_seconds > 0 => "badge overdue",
+        _ if row.last_error.is_some() => "badge trouble",
+        HoldState::Held | HoldState::Pausing | HoldState::Resuming => "badge paused",
+        HoldState::Settling | HoldState::Skipped | HoldState::Released => "badge",
+    }
+}
+
+fn upcoming(it: &Snapshot) -> Markup {
+    let until = it.at + TimeDelta::days(DAYS);
+    let windows = it.calendar.iter().flat_map(Calendar::windows).take(MOST_WINDOWS);
+    let mut next: Vec<(Occurrence, &Window)> = windows
+        .flat_map(|window| window.occurrences(it.at, until).take(MOST_UPCOMING).map(move |it| (it, window)))
+        .collect();
+    next.sort_by(|(a, _), (b, _)| (a.opens, &a.window).cmp(&(b.opens, &b.window)));
+    html! {
+        section aria-labelledby="upcoming" {
+            h2 #upcoming { "Upcoming" }
+            @if next.is_empty() { p.quiet { "No window is open in the next " (DAYS) " days." } }
+            ol.list {
+                @for (occurrence, window) in next.iter().take(MOST_UPCOMING) {
+                    li {
+                        b { (occurrence.window) }
+                        @if occurrence.opens <= it.at { " " span class="badge paused" { "open" } }
+                        br;
+                        (time(occurrence.opens, window.times.zone())) ", for "
+                        (span(occurrence.closes - occurrence.opens)) ", "
+                        (window.syncs.len()) (if window.syncs.len() == 1 { " sync" } else { " syncs" })
+                        @for note in advice::notes(window, occurrence) { br; span.note { "Clocks: " (note) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn recent(it: &Snapshot, journal: &[JournalLine]) -> Markup {
+    html! {
+        section aria-labelledby="recent" {
+            h2 #recent { "Recent" }
+            @if journal.is_empty() { p.quiet { "Nothing has happened yet." } }
+            ol.list {
+                @for line in journal.iter().rev() {
+                    li {
+                        b { (line.event.replace('_', " ")) }
+                        @if let Some(sync) = line.name.clone().or_else(|| line.id.map(|id| id.to_string())) { " " (sync) }
+                        @if let Some(window) = &line.window { " for " (window) }
+                        @if let Some(attempt) = line.attempt { ", attempt " (attempt) }
+                        br;
+                        span.quiet { (time(line.at, &it.zone)) ", by " (line.by) }
+                        @for more in [&line.error, &line.detail].into_iter().flatten() { br; (more) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn about(it: &Snapshot) -> Markup {
+    let daemon = &it.status.daemon;
+    html! {
+        section aria-labelledby="about" {
+            h2 #about { "In force" }
+            dl {
+                dt { "Configuration" }
+                dd {
+                    (daemon.config)
+                    @match (&it.calendar, &it.fingerprint) {
+                        (Some(calendar), Some(fingerprint)) => {
+                            ", " (calendar.windows().len()) " windows, " (calendar.syncs().count()) " syncs, fingerprint "
+                            code { (fingerprint) }
+                        }
+                        _ => { ": not in force" }
+                    }
+                }
+                @for warning in &it.warnings { dt { "Warning" } dd { (warning) } }
+                @for (name, url) in &it.organizations { dt { "Organization " (name) } dd { (url) } }
+                dt { "Time zone data" } dd { (daemon.tzdb) }
+                dt { "Version" } dd { (daemon.version) ", since " (time(daemon.started_at, &it.zone)) }
+                dt { "For programs" }
+                dd {
+                    a href="/api/v1/status" { "status" } ", " a href="/api/v1/upcoming" { "upcoming" } ", "
+                    a href="/api/v1/windows" { "windows" } ", " a href="/api/v1/history" { "history" } ", "
+                    a href="/api/v1/openapi.json" { "their description" } ", " a href="/metrics" { "metrics" }
+                }
+            }
+        }
+    }
+}
+
+/// The name, where there is one.
+fn label(row: &RowReport) -> String {
+    row.name.clone().unwrap_or_else(|| row.id.to_string())
+}
+
+fn maybe(at: Option<DateTime<Utc>>, it: &Snapshot) -> Markup {
+    html! { @match at { Some(at) => { (time(at, &it.zone)) } None => { "–" } } }
+}
+
+/// An instant as clocks in this zone show it; the script adds the reader's.
+fn time(at: DateTime<Utc>, zone: &Zone) -> Markup {
+    let shown = super::times::local(at, zone).format("%a %-d %b %H:%M");
+    html! {
+        time datetime=(at.to_rfc3339_opts(SecondsFormat::Secs, true)) { (shown) " " (zone.abbreviation(at)) }
+    }
+}

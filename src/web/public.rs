@@ -1,0 +1,317 @@
+//! What is served on TCP: the status page, the HTTP API and the metrics. Nothing
+//! here can change anything.
+//!
+//! The daemon's loop is asked at most once a second, however many look; all the
+//! rest is worked out here, one piece of work at a time.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+
+use super::api::{Ask, HistoryRequest, JournalLine, Refusal, Snapshot, Upcoming, WindowLine};
+use super::connection::Bounded;
+use super::{ask, page};
+use crate::domain::calendar::Calendar;
+use crate::metrics::{self, Metrics};
+
+/// An answer of the loop is good for so long.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// A loop that does not answer within this time is not well.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Of the journal, the page shows so much, and the API no more than this.
+const SHOWN: usize = 25;
+const MOST_LINES: usize = 1000;
+
+/// The longest span that is looked ahead.
+const MOST_DAYS: i64 = 92;
+
+/// The document that describes the API.
+const OPENAPI: &str = include_str!("../../docs/openapi.json");
+
+/// Nothing from elsewhere, nothing inline, nobody's frame.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+                      img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A socket that is being served, until this is dropped.
+#[derive(Debug)]
+pub struct Listening {
+    wanted: SocketAddr,
+    address: SocketAddr,
+    _until: oneshot::Sender<()>,
+}
+
+impl Listening {
+    /// The address that was asked for.
+    pub fn wanted(&self) -> SocketAddr {
+        self.wanted
+    }
+
+    /// The address that is served, its port known.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Serves this address. Needs a runtime around it.
+pub fn listen(wanted: SocketAddr, asks: mpsc::Sender<Ask>, metrics: Metrics) -> std::io::Result<Listening> {
+    listen_with(wanted, asks, metrics, FRESH)
+}
+
+/// Same, with answers of the loop that are good for so long.
+pub fn listen_with(
+    wanted: SocketAddr,
+    asks: mpsc::Sender<Ask>,
+    metrics: Metrics,
+    fresh: Duration,
+) -> std::io::Result<Listening> {
+    let listener = std::net::TcpListener::bind(wanted)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?);
+    let (until, stopped) = oneshot::channel::<()>();
+    let routes =
+        routes(Arc::new(Source { asks, metrics, fresh, last: Mutex::default(), turn: Mutex::default() }));
+    tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        if let Err(error) = axum::serve(listener, routes).with_graceful_shutdown(stopped).await {
+            tracing::error!(error = %error, "The status page failed");
+        }
+    });
+    Ok(Listening { wanted, address, _until: until })
+}
+
+fn routes(source: Arc<Source>) -> Router {
+    let file = |kind: &'static str, text: &'static str| {
+        get(move || async move { ([(header::CONTENT_TYPE, kind)], text) })
+    };
+    Router::new()
+        .route("/", get(home))
+        .route("/style.css", file("text/css; charset=utf-8", include_str!("page/style.css")))
+        .route("/script.js", file("text/javascript; charset=utf-8", include_str!("page/script.js")))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(scrape))
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/history", get(history))
+        .route("/api/v1/upcoming", get(upcoming))
+        .route("/api/v1/windows", get(windows))
+        .route("/api/v1/openapi.json", file("application/json", OPENAPI))
+        .with_state(source)
+        .layer(from_fn(guard))
+}
+
+/// Turns away who was led here under a name that is not ours, as a page of
+/// somebody else's might by DNS rebinding, and says what a browser may do.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = if is_ours(request.headers()) {
+        next.run(request).await
+    } else {
+        let told = "this name is not known here: use an address, `localhost` or the host's own name\n";
+        (StatusCode::MISDIRECTED_REQUEST, told).into_response()
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// Whether `Host` is an address, which no name server hands out, `localhost`,
+/// or what this machine calls itself.
+fn is_ours(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|it| it.to_str().ok()) else { return false };
+    if host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok() {
+        return true;
+    }
+    if let Some(address) = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        return address.parse::<IpAddr>().is_ok();
+    }
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let own = rustix::system::uname();
+    name.eq_ignore_ascii_case("localhost")
+        || own.nodename().to_str().is_ok_and(|own| !own.is_empty() && own.eq_ignore_ascii_case(name))
+}
+
+/// Where answers come from.
+struct Source {
+    asks: mpsc::Sender<Ask>,
+    metrics: Metrics,
+    fresh: Duration,
+    // The last answer, and since when we have it.
+    last: Mutex<Option<(Instant, Arc<Taken>)>>,
+    // Work that takes time is done one after the other.
+    turn: Mutex<()>,
+}
+
+/// The loop's answer, and the newest of the journal at that time.
+struct Taken {
+    snapshot: Snapshot,
+    journal: Vec<JournalLine>,
+}
+
+type Answer = Result<Response, Refusal>;
+
+impl Source {
+    async fn take(&self) -> Result<Arc<Taken>, Refusal> {
+        let take = async {
+            let mut last = self.last.lock().await;
+            if let Some((at, taken)) = last.as_ref()
+                && at.elapsed() < self.fresh
+            {
+                return Ok(Arc::clone(taken));
+            }
+            let snapshot = ask(self.asks.clone(), Ask::Snapshot).await?;
+            let request = HistoryRequest { limit: Some(SHOWN), ..HistoryRequest::default() };
+            // A journal that cannot be read is no reason to show nothing.
+            let journal = ask(self.asks.clone(), |reply| Ask::History { request, reply }).await?;
+            let taken = Arc::new(Taken { snapshot, journal: journal.unwrap_or_default() });
+            *last = Some((Instant::now(), Arc::clone(&taken)));
+            Ok(taken)
+        };
+        timeout(PATIENCE, take).await.unwrap_or_else(|_| Err(hangs()))
+    }
+
+    /// Does what takes time, after what others have asked for.
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+        let _turn = self.turn.lock().await;
+        tokio::task::spawn_blocking(work).await.map_err(|_| hangs())
+    }
+}
+
+fn hangs() -> Refusal {
+    Refusal::Stopping { message: "the daemon does not answer".to_owned() }
+}
+
+fn json(answer: impl serde::Serialize) -> Response {
+    axum::Json(answer).into_response()
+}
+
+async fn home(State(source): State<Arc<Source>>) -> Answer {
+    let taken = source.take().await?;
+    let html = source.work(move || page::home(&taken.snapshot, &taken.journal).into_string()).await?;
+    Ok(Html(html).into_response())
+}
+
+/// The loop is alive: it answered.
+async fn healthz(State(source): State<Arc<Source>>) -> Answer {
+    source.take().await?;
+    Ok("ok\n".into_response())
+}
+
+/// Recovered, and the file as it is now is in force.
+async fn readyz(State(source): State<Arc<Source>>) -> Answer {
+    let is_ready = source.take().await?.snapshot.status.daemon.config_error.is_none();
+    let wrong = (StatusCode::SERVICE_UNAVAILABLE, "the configuration is wrong\n");
+    Ok(if is_ready { "ready\n".into_response() } else { wrong.into_response() })
+}
+
+async fn scrape(State(source): State<Arc<Source>>) -> Answer {
+    let taken = source.take().await?;
+    let metrics = source.metrics.clone();
+    let text = source.work(move || expose(&metrics, &taken.snapshot)).await?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
+
+fn expose(metrics: &Metrics, it: &Snapshot) -> String {
+    let windows = it.calendar.as_ref().map(Calendar::windows);
+    metrics.expose(&metrics::Now {
+        syncs: &it.status.syncs,
+        next_change: it.status.next_change,
+        started_at: it.status.daemon.started_at,
+        is_rejected: it.status.daemon.config_error.is_some(),
+        windows: windows.map(<[_]>::len),
+        open_windows: windows.into_iter().flatten().filter(|window| window.covering(it.at).is_some()).count(),
+        is_written: it.is_written,
+        tzdb: &it.status.daemon.tzdb,
+    })
+}
+
+async fn status(State(source): State<Arc<Source>>) -> Answer {
+    Ok(json(&source.take().await?.snapshot.status))
+}
+
+async fn history(State(source): State<Arc<Source>>, Query(request): Query<HistoryRequest>) -> Answer {
+    let limit = Some(request.limit.unwrap_or(MOST_LINES).min(MOST_LINES));
+    let request = HistoryRequest { limit, ..request };
+    let _turn = source.turn.lock().await;
+    Ok(json(ask(source.asks.clone(), |reply| Ask::History { request, reply }).await??))
+}
+
+/// Which span is asked for: from now on for two weeks, unless it is said.
+#[derive(Debug, Deserialize)]
+struct Span {
+    from: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+}
+
+async fn upcoming(State(source): State<Arc<Source>>, Query(span): Query<Span>) -> Answer {
+    let taken = source.take().await?;
+    let from = span.from.unwrap_or(taken.snapshot.at);
+    let until = span.until.or_else(|| from.checked_add_signed(TimeDelta::days(14))).unwrap_or(from);
+    if until <= from || TimeDelta::days(MOST_DAYS) < until - from {
+        let message = format!("the end of the span comes after its start, at most {MOST_DAYS} days");
+        return Err(Refusal::BadRequest { message });
+    }
+    let calendar = taken.snapshot.calendar.clone().unwrap_or_default();
+    let work = move || Upcoming::of(&calendar, &taken.snapshot.status.daemon.tzdb, from, until);
+    Ok(json(source.work(work).await?))
+}
+
+async fn windows(State(source): State<Arc<Source>>) -> Answer {
+    let taken = source.take().await?;
+    let lines = move || -> Vec<WindowLine> {
+        let windows = taken.snapshot.calendar.iter().flat_map(Calendar::windows);
+        windows.map(|it| WindowLine::of(it, taken.snapshot.at)).collect()
+    };
+    Ok(json(source.work(lines).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_nobody_else_can_point_here_are_ours() {
+        let is_ours = |host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_str(host).unwrap());
+            is_ours(&headers)
+        };
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:9477",
+            "localhost",
+            "LOCALHOST:9477",
+            "[::1]",
+            "[::1]:9477",
+            "10.1.2.3:80",
+        ] {
+            assert!(is_ours(host), "{host}");
+        }
+        for host in
+            ["", "evil.example", "localhost.evil.example:9477", "127.0.0.1.evil.example", "[evil]:1", ":80"]
+        {
+            assert!(!is_ours(host), "{host}");
+        }
+        assert!(!super::is_ours(&HeaderMap::new()));
+    }
+}

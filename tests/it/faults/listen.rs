@@ -1,0 +1,54 @@
+//! The status page's address is taken by somebody else.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use super::{Place, id, much_later, soon, until, window};
+
+/// Has the page served there too.
+fn serve_at(place: &Place, address: SocketAddr) {
+    let text = fs::read_to_string(place.config()).unwrap();
+    place.write_text(text.replace("[web]\n", &format!("[web]\nlisten = \"{address}\"\n")));
+}
+
+fn is_ready(address: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    write!(stream, "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200 ")
+}
+
+#[test]
+fn a_taken_address_ends_a_start_unless_a_resume_is_owed() {
+    let place = Place::new();
+    let sync = place.model("default", id(1));
+    let windows = [window("w", (soon(-60), much_later()), &[sync])];
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+
+    place.write(&windows);
+    serve_at(&place, address);
+    let refused = place.run(&["run"]).with(1);
+    assert!(refused.err.contains(&format!("could not listen on {address}")), "{}", refused.err);
+    assert!(place.is_active(sync));
+
+    place.write(&windows);
+    let daemon = place.start();
+    place.until_held(sync);
+    daemon.kill();
+
+    serve_at(&place, address);
+    let daemon = place.start();
+    until("the daemon answers", || place.status().is_some());
+    assert!(daemon.log().contains("There is no status page"), "{}", daemon.log());
+
+    drop(taken);
+    place.reload();
+    until("the page is served", || is_ready(address));
+
+    // Taken out of the file, it is gone.
+    place.write(&windows);
+    place.reload();
+    until("the page is gone", || !is_ready(address));
+}
