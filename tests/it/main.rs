@@ -7,6 +7,7 @@ mod config;
 mod daemon;
 mod faults;
 mod ledger;
+mod model;
 mod pages;
 mod schedule;
 mod simulation;
