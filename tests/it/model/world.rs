@@ -279,8 +279,11 @@ impl World {
         let holders: Vec<Occurrence> =
             all.iter().filter(|it| it.pauses <= now && now < it.closes).cloned().collect();
         let Some(mut until) = holders.iter().map(|it| it.closes).max() else { return Desired::Running };
-        for it in all.iter().filter(|it| it.pauses <= until) {
-            until = until.max(it.closes);
+        // In the order of their starts, so that one look over them is enough.
+        for it in &all {
+            if it.pauses <= until {
+                until = until.max(it.closes);
+            }
         }
         Desired::Paused(Pause { holders, until })
     }
