@@ -71,17 +71,93 @@ fn the_network_and_crashes_break_no_promise() {
     let deep = u8::from(is_full());
     for (name, windows) in [("overlapping", OVERLAPPING), ("close", CLOSE)] {
         let budget = Budget { network: 1 + deep, crashes: 1 + deep, ..Budget::default() };
-        check(name, windows, budget, &[
-            "paused",
-            "resumed",
-            "skipped",
-            "settled",
-            "started with a row",
-            "crashed with a switch under way",
-            "crashed with a write not on disk",
-            "late pause applied",
-            "late pause undone by the settling look",
-            "not found for a while",
-        ]);
+        check(
+            name,
+            windows,
+            budget,
+            &[
+                "paused",
+                "resumed",
+                "skipped",
+                "settled",
+                "started with a row",
+                "crashed with a switch under way",
+                "crashed with a write not on disk",
+                "late pause applied",
+                "late pause undone by the settling look",
+                "not found for a while",
+            ],
+        );
     }
+}
+
+#[test]
+fn people_and_operators_break_no_promise() {
+    let deep = u8::from(is_full());
+    for (name, windows) in [("overlapping", OVERLAPPING), ("close", CLOSE)] {
+        let budget = Budget { network: 1, people: 1 + deep, operator: 1, crashes: deep, ..Budget::default() };
+        check(
+            name,
+            windows,
+            budget,
+            &[
+                "paused",
+                "resumed",
+                "skipped",
+                "released by a person",
+                "resumed by an operator",
+                "late pause undone for a person's sake",
+                "paused again by a window that came before it was settled",
+            ],
+        );
+    }
+}
+
+#[test]
+fn clocks_that_are_set_break_no_promise() {
+    let deep = u8::from(is_full());
+    let budget = Budget { network: 1, clock: 1, people: 1, crashes: deep, ..Budget::default() };
+    check("clock", OVERLAPPING, budget, &["paused", "resumed", "skipped", "settled", "released by a person"]);
+}
+
+#[test]
+fn files_that_are_edited_or_broken_break_no_promise() {
+    let deep = u8::from(is_full());
+    let edited = Budget { network: 1 + deep, edits: 1, ..Budget::default() };
+    check("edited", OVERLAPPING, edited, &["paused", "resumed", "late pause undone by the settling look"]);
+    let broken = Budget { network: 1, breaks: 1, crashes: 1, edits: deep, ..Budget::default() };
+    check(
+        "broken",
+        OVERLAPPING,
+        broken,
+        &["paused", "resumed", "started with a broken file", "resumed without a configuration"],
+    );
+}
+
+#[test]
+fn a_full_disk_and_a_process_that_stands_still_break_no_promise() {
+    let deep = u8::from(is_full());
+    let budget = Budget { network: 1, disk: 1, stalls: 1, crashes: 1, people: 1 + deep, ..Budget::default() };
+    check("disk", OVERLAPPING, budget, &["paused", "resumed", "not paused without a durable row"]);
+}
+
+/// Each mistake breaks a promise, and the search finds it.
+#[test]
+fn mistakes_made_on_purpose_are_found() {
+    let none = Budget::default();
+    let network = Budget { network: 1, ..none };
+    let crash = Budget { crashes: 1, ..none };
+    let person = Budget { people: 1, ..none };
+    let broken_file = Budget { crashes: 1, breaks: 1, ..none };
+    let released = Budget { network: 2, people: 1, crashes: 1, clock: 1, ..none };
+    finds(Plant::NoWriteAhead, &["P2"], OVERLAPPING, crash);
+    finds(Plant::NoSettle, &["P2"], OVERLAPPING, network);
+    finds(Plant::NoResumeBy, &["P2", "P4"], OVERLAPPING, broken_file);
+    finds(Plant::LookBeforeBoundary, &["P1"], OVERLAPPING, person);
+    finds(Plant::SettleFromReading, &["P2"], OVERLAPPING, network);
+    finds(Plant::SettleFromSending, &["P2"], OVERLAPPING, network);
+    finds(Plant::NoMarkOfIntent, &["P2"], OVERLAPPING, crash);
+    finds(Plant::MarkLostOnRelease, &["P2"], OVERLAPPING, released);
+    finds(Plant::BlindRetry, &["N1"], OVERLAPPING, network);
+    finds(Plant::WrongStateConfirms, &["P2"], OVERLAPPING, network);
 }

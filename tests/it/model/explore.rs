@@ -59,7 +59,10 @@ pub(super) fn explore(starts: Vec<World>, plant: Plant, most: usize) -> Explored
     match search.longest_way_to_rest() {
         Ok(steps) => explored.longest_way_to_rest = steps,
         Err(from) => {
-            let broken = Broken { promise: "P4", how: "from here on, without any fault, it never comes to rest".into() };
+            let broken = Broken {
+                promise: "P4",
+                how: "from here on, without any fault, it never comes to rest".into(),
+            };
             explored.broken = Some((broken, search.story(from, None)));
         }
     }

@@ -156,7 +156,7 @@ struct Watch {
     is_foreign: bool,
     /// The API has read its state since the last switch of ours was sent.
     has_looked: bool,
-    /// Windows in which a person was seen to switch it on.
+    /// Windows inside which a person was seen to switch it on, by the ledger.
     respected: u8,
 }
 
@@ -178,7 +178,8 @@ pub(super) struct World {
 }
 
 fn at(tick: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_811_808_000, 0).unwrap() + TimeDelta::seconds(tick * i64::try_from(TICK).unwrap())
+    DateTime::from_timestamp(1_811_808_000, 0).unwrap()
+        + TimeDelta::seconds(tick * i64::try_from(TICK).unwrap())
 }
 
 fn tick_of(instant: DateTime<Utc>) -> i64 {
@@ -291,9 +292,12 @@ impl World {
     fn next_change(&self, process: &Process) -> Option<DateTime<Utc>> {
         let now = at(self.wall);
         match process.in_force {
-            Some(file) => {
-                self.occurrences(file).iter().flat_map(|it| [it.pauses, it.closes]).filter(|it| now < *it).min()
-            }
+            Some(file) => self
+                .occurrences(file)
+                .iter()
+                .flat_map(|it| [it.pauses, it.closes])
+                .filter(|it| now < *it)
+                .min(),
             None => process.case.hold.iter().flat_map(Hold::ends).filter(|it| now < *it).min(),
         }
     }
@@ -413,7 +417,13 @@ impl World {
             Action::Begin { .. } => {}
             Action::Start => self.start(met),
             Action::Pass => return self.pass(plant, met),
-            Action::WriteReachesDisk => self.row = self.queue.remove(0),
+            Action::WriteReachesDisk => {
+                self.row = self.queue.remove(0);
+                // What was seen and not yet written is lost with the process that saw it.
+                if let Some(row) = self.row.as_ref().filter(|it| it.state == HoldState::Released) {
+                    self.watch.respected |= mask(&row.left_alone);
+                }
+            }
             Action::RequestLeaves => return self.pause_leaves(plant),
             Action::ApiReads => {
                 let state = if self.active { SyncState::Active } else { SyncState::Inactive };
@@ -478,7 +488,8 @@ impl World {
             Action::AbandonedArrives(index) => {
                 let (active, _) = self.abandoned.remove(*index);
                 if self.active != active {
-                    *met.entry(if active { "late resume applied" } else { "late pause applied" }).or_default() += 1;
+                    *met.entry(if active { "late resume applied" } else { "late pause applied" })
+                        .or_default() += 1;
                 }
                 self.switch(active);
             }
@@ -605,7 +616,7 @@ impl World {
     fn block_begins(&mut self) {
         let is_unheld = self.row.is_none()
             && self.queue.is_empty()
-            && self.flight.is_none()
+            && !matches!(self.flight, Some(Flight::Unwritten { .. } | Flight::Switch { .. }))
             && self.abandoned.is_empty()
             && self.process.as_ref().is_none_or(|it| it.case.hold.is_none());
         self.watch.is_foreign = !self.active && is_unheld;
@@ -811,7 +822,7 @@ impl World {
 
     // ---- the promises ----
 
-    fn judge(&mut self, step: &Step, process: &Process, desired: &Desired, met: &mut Met) -> Result<(), Broken> {
+    fn judge(&self, step: &Step, process: &Process, desired: &Desired, met: &mut Met) -> Result<(), Broken> {
         let was = process.case.hold.as_ref().map(|it| it.state);
         let mut meet = |what| *met.entry(what).or_default() += 1;
         match step {
@@ -828,7 +839,10 @@ impl World {
                 }
                 let mask = mask(&hold.holders);
                 if mask & !self.watch.respected == 0 {
-                    return broken("P9", "a person switched it on inside this window, and it is paused again");
+                    return broken(
+                        "P9",
+                        "a person switched it on inside this window, and it is paused again",
+                    );
                 }
                 if was == Some(HoldState::Settling) {
                     meet("paused again by a window that came before it was settled");
@@ -857,7 +871,6 @@ impl World {
                         EventKind::Overdue => meet("overdue"),
                         EventKind::Released if hold.state == HoldState::Released => {
                             meet("released by a person");
-                            self.watch.respected |= mask(&hold.left_alone);
                         }
                         _ => {}
                     }
