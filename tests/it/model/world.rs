@@ -421,7 +421,10 @@ impl World {
                 self.row = self.queue.remove(0);
                 // What was seen and not yet written is lost with the process that saw it.
                 if let Some(row) = self.row.as_ref().filter(|it| it.state == HoldState::Released) {
-                    self.watch.respected |= mask(&row.left_alone);
+                    // A clock that was set back since has these windows begin anew.
+                    let begun: Vec<_> =
+                        row.left_alone.iter().filter(|it| it.pauses <= at(self.wall)).cloned().collect();
+                    self.watch.respected |= mask(&begun);
                 }
             }
             Action::RequestLeaves => return self.pause_leaves(plant),
@@ -616,7 +619,12 @@ impl World {
     fn block_begins(&mut self) {
         let is_unheld = self.row.is_none()
             && self.queue.is_empty()
-            && !matches!(self.flight, Some(Flight::Unwritten { .. } | Flight::Switch { .. }))
+            && match &self.flight {
+                None => true,
+                // By a clock that was set back since, it was sent inside the block.
+                Some(Flight::Look { sent, .. }) => sent.wall <= at(self.wall),
+                Some(Flight::Unwritten { .. } | Flight::Switch { .. }) => false,
+            }
             && self.abandoned.is_empty()
             && self.process.as_ref().is_none_or(|it| it.case.hold.is_none());
         self.watch.is_foreign = !self.active && is_unheld;
@@ -723,7 +731,7 @@ impl World {
         let organization = organization();
         let rules = Rules {
             settle: if plant == Plant::NoSettle { Duration::ZERO } else { up(SETTLE) },
-            drift_check: up(2),
+            drift_check: up(1),
             overdue_after: up(5),
             backoff: Backoff::default(),
         };
@@ -870,7 +878,10 @@ impl World {
                         EventKind::Gone => meet("not found for a while"),
                         EventKind::Overdue => meet("overdue"),
                         EventKind::Released if hold.state == HoldState::Released => {
-                            meet("released by a person");
+                            meet(match self.watch.was_touched {
+                                true => "released by a person",
+                                false => "released by nobody",
+                            });
                         }
                         _ => {}
                     }
