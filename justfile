@@ -17,6 +17,10 @@ test *arguments:
 replay seed:
     INTERMISSION_SEED={{seed}} cargo test --locked --test it simulation -- --nocapture
 
+# Search the model with larger budgets: minutes, and a few gigabytes.
+model:
+    INTERMISSION_MODEL=full cargo test --locked --test it model:: -- --nocapture --test-threads=1
+
 # The demonstration.
 demo:
     cargo run --locked -- demo --for 30s
