@@ -17,7 +17,7 @@ test *arguments:
 replay seed:
     INTERMISSION_SEED={{seed}} cargo test --locked --test it simulation -- --nocapture
 
-# Search the model with larger budgets: minutes, and a few gigabytes.
+# Search the model with larger budgets: minutes, and about 1.5 GB.
 model:
     INTERMISSION_MODEL=full cargo test --locked --test it model:: -- --nocapture --test-threads=1
 

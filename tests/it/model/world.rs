@@ -412,6 +412,7 @@ impl World {
 
     // ---- what happens ----
 
+    #[expect(clippy::too_many_lines, reason = "a row for each thing that can happen")]
     pub(super) fn apply(&mut self, action: &Action, plant: Plant, met: &mut Met) -> Result<(), Broken> {
         match action {
             Action::Begin { .. } => {}
@@ -832,7 +833,7 @@ impl World {
 
     fn judge(&self, step: &Step, process: &Process, desired: &Desired, met: &mut Met) -> Result<(), Broken> {
         let was = process.case.hold.as_ref().map(|it| it.state);
-        let mut meet = |what| *met.entry(what).or_default() += 1;
+        let mut note = |what| *met.entry(what).or_default() += 1;
         match step {
             Step::Pause { hold, .. } => {
                 let is_in_window = process.in_force.is_some() && *desired != Desired::Running;
@@ -853,7 +854,7 @@ impl World {
                     );
                 }
                 if was == Some(HoldState::Settling) {
-                    meet("paused again by a window that came before it was settled");
+                    note("paused again by a window that came before it was settled");
                 }
             }
             Step::Resume { .. } => {
@@ -861,26 +862,27 @@ impl World {
                     return broken("P1", "it was off before its block began, and is resumed");
                 }
                 match was {
-                    Some(HoldState::Settling) => meet("late pause undone by the settling look"),
-                    Some(HoldState::Released) => meet("late pause undone for a person's sake"),
+                    Some(HoldState::Settling) => note("late pause undone by the settling look"),
+                    Some(HoldState::Released) => note("late pause undone for a person's sake"),
                     _ => {}
                 }
                 if process.in_force.is_none() {
-                    meet("resumed without a configuration");
+                    note("resumed without a configuration");
                 }
             }
             Step::Keep { hold, events, .. } => {
                 for event in events {
                     match event.kind {
-                        EventKind::Paused => meet("paused"),
-                        EventKind::Resumed => meet("resumed"),
-                        EventKind::Skipped => meet("skipped"),
-                        EventKind::Gone => meet("not found for a while"),
-                        EventKind::Overdue => meet("overdue"),
+                        EventKind::Paused => note("paused"),
+                        EventKind::Resumed => note("resumed"),
+                        EventKind::Skipped => note("skipped"),
+                        EventKind::Gone => note("not found for a while"),
+                        EventKind::Overdue => note("overdue"),
                         EventKind::Released if hold.state == HoldState::Released => {
-                            meet(match self.watch.was_touched {
-                                true => "released by a person",
-                                false => "released by nobody",
+                            note(if self.watch.was_touched {
+                                "released by a person"
+                            } else {
+                                "released by nobody"
                             });
                         }
                         _ => {}
@@ -889,10 +891,10 @@ impl World {
             }
             Step::Forget { events } => {
                 if events.iter().any(|it| it.kind == EventKind::Resumed) {
-                    meet("resumed");
+                    note("resumed");
                 }
                 if was == Some(HoldState::Settling) {
-                    meet("settled");
+                    note("settled");
                 }
             }
             Step::Rest { .. } | Step::Look | Step::Defer { .. } => {}
