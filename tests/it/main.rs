@@ -9,6 +9,7 @@ mod daemon;
 mod faults;
 mod ledger;
 mod manual;
+mod model;
 mod package;
 mod pages;
 mod schedule;

@@ -1,0 +1,163 @@
+//! The product's own plan under exhaustive search: everything that a small world
+//! can do to one sync, in every order, within a budget of faults.
+//!
+//! A broken promise is told as a shortest story that leads to it. Nothing is
+//! drawn: the same test run again finds the same story.
+
+use std::fmt::Write as _;
+
+mod explore;
+mod world;
+
+use explore::{Explored, explore};
+use world::{Action, Broken, Budget, Met, Plant, World};
+
+/// Windows that overlap, and windows closer than a request can live.
+const OVERLAPPING: [(i64, i64); 2] = [(2, 5), (4, 7)];
+const CLOSE: [(i64, i64); 2] = [(2, 4), (5, 7)];
+
+#[expect(clippy::disallowed_methods, reason = "the person who runs the tests says so")]
+fn is_full() -> bool {
+    std::env::var("INTERMISSION_MODEL").is_ok_and(|it| it == "full")
+}
+
+fn starts(windows: [(i64, i64); 2], budget: Budget) -> Vec<World> {
+    [true, false].map(|active| World::new(windows, active, budget)).into()
+}
+
+/// A broken promise as a story, each step with what was so after it.
+fn story(starts: &[World], plant: Plant, broken: &Broken, actions: &[Action]) -> String {
+    let mut world = starts[0].clone();
+    let mut told = format!("{}: {}\n\n", broken.promise, broken.how);
+    for action in actions {
+        if let Action::Begin { start } = action {
+            world = starts[*start].clone();
+        } else {
+            // The last step is the one that breaks the promise.
+            let _ = world.apply(action, plant, &mut Met::new());
+        }
+        let action = format!("{action:?}");
+        let _ = writeln!(told, "  {action:<24} {}", world.line());
+    }
+    told + "\nThe search is the same each time; run it again with\n  cargo test --locked --test it model -- --nocapture\n"
+}
+
+#[track_caller]
+fn check(name: &str, windows: [(i64, i64); 2], budget: Budget, sometimes: &[&str]) {
+    let starts = starts(windows, budget);
+    let explored = explore(starts.clone(), Plant::None, 40_000_000);
+    println!("{name}: {} states, {} steps to rest at most", explored.states, explored.longest_way_to_rest);
+    println!("  met: {:?}", explored.met);
+    if let Some((broken, actions)) = &explored.broken {
+        panic!("{name}\n{}", story(&starts, Plant::None, broken, actions));
+    }
+    let never: Vec<_> = sometimes.iter().filter(|it| !explored.met.contains_key(**it)).collect();
+    assert!(never.is_empty(), "{name}: this never happened, so nothing was shown about it: {never:?}");
+}
+
+/// That the search finds what was broken on purpose.
+#[track_caller]
+fn finds(plant: Plant, promises: &[&str], windows: [(i64, i64); 2], budget: Budget) {
+    let starts = starts(windows, budget);
+    let Explored { broken, states, .. } = explore(starts.clone(), plant, 5_000_000);
+    let Some((broken, actions)) = broken else { panic!("{plant:?} was not found in {states} states") };
+    let told = story(&starts, plant, &broken, &actions);
+    println!("{plant:?}, found among {states} states\n{told}");
+    assert!(promises.contains(&broken.promise), "{plant:?} broke something else\n{told}");
+}
+
+#[test]
+fn the_network_and_crashes_break_no_promise() {
+    let deep = u8::from(is_full());
+    for (name, windows) in [("overlapping", OVERLAPPING), ("close", CLOSE)] {
+        let budget = Budget { network: 1 + deep, crashes: 1 + deep, ..Budget::default() };
+        check(
+            name,
+            windows,
+            budget,
+            &[
+                "paused",
+                "resumed",
+                "skipped",
+                "settled",
+                "started with a row",
+                "crashed with a switch under way",
+                "crashed with a write not on disk",
+                "late pause applied",
+                "late pause undone by the settling look",
+                "not found for a while",
+            ],
+        );
+    }
+}
+
+#[test]
+fn people_and_operators_break_no_promise() {
+    let deep = u8::from(is_full());
+    for (name, windows) in [("overlapping", OVERLAPPING), ("close", CLOSE)] {
+        let budget = Budget { network: 1, people: 1 + deep, operator: 1, crashes: deep, ..Budget::default() };
+        check(
+            name,
+            windows,
+            budget,
+            &[
+                "paused",
+                "resumed",
+                "skipped",
+                "released by a person",
+                "resumed by an operator",
+                "late pause undone for a person's sake",
+                "paused again by a window that came before it was settled",
+            ],
+        );
+    }
+}
+
+#[test]
+fn clocks_that_are_set_break_no_promise() {
+    let deep = u8::from(is_full());
+    let budget = Budget { network: 1, clock: 1, people: 1, crashes: deep, ..Budget::default() };
+    check("clock", OVERLAPPING, budget, &["paused", "resumed", "skipped", "settled", "released by a person"]);
+}
+
+#[test]
+fn files_that_are_edited_or_broken_break_no_promise() {
+    let deep = u8::from(is_full());
+    let edited = Budget { network: 1 + deep, edits: 1, ..Budget::default() };
+    check("edited", OVERLAPPING, edited, &["paused", "resumed", "late pause undone by the settling look"]);
+    let broken = Budget { network: 1, breaks: 1, crashes: 1, edits: deep, ..Budget::default() };
+    check(
+        "broken",
+        OVERLAPPING,
+        broken,
+        &["paused", "resumed", "started with a broken file", "resumed without a configuration"],
+    );
+}
+
+#[test]
+fn a_full_disk_and_a_process_that_stands_still_break_no_promise() {
+    let deep = u8::from(is_full());
+    let budget = Budget { network: 1, disk: 1, stalls: 1, people: 1, crashes: deep, ..Budget::default() };
+    check("disk", OVERLAPPING, budget, &["paused", "resumed", "not paused without a durable row"]);
+}
+
+/// Each mistake breaks a promise, and the search finds it.
+#[test]
+fn mistakes_made_on_purpose_are_found() {
+    let none = Budget::default();
+    let network = Budget { network: 1, ..none };
+    let crash = Budget { crashes: 1, ..none };
+    let person = Budget { people: 1, ..none };
+    let broken_file = Budget { crashes: 1, breaks: 1, ..none };
+    let released = Budget { network: 1, people: 1, ..none };
+    finds(Plant::NoWriteAhead, &["P2"], OVERLAPPING, crash);
+    finds(Plant::NoSettle, &["P2"], OVERLAPPING, network);
+    finds(Plant::NoResumeBy, &["P2", "P4"], OVERLAPPING, broken_file);
+    finds(Plant::LookBeforeBoundary, &["P1"], OVERLAPPING, person);
+    finds(Plant::SettleFromReading, &["P2"], OVERLAPPING, Budget { network: 1, stalls: 1, ..none });
+    finds(Plant::SettleFromSending, &["P2"], OVERLAPPING, network);
+    finds(Plant::NoMarkOfIntent, &["P2"], OVERLAPPING, crash);
+    finds(Plant::MarkLostOnRelease, &["P2"], OVERLAPPING, released);
+    finds(Plant::BlindRetry, &["N1"], OVERLAPPING, network);
+    finds(Plant::WrongStateConfirms, &["P2"], OVERLAPPING, network);
+}
