@@ -159,5 +159,5 @@ fn mistakes_made_on_purpose_are_found() {
     finds(Plant::NoMarkOfIntent, &["P2"], OVERLAPPING, crash);
     finds(Plant::MarkLostOnRelease, &["P2"], OVERLAPPING, released);
     finds(Plant::BlindRetry, &["N1"], OVERLAPPING, network);
-    finds(Plant::WrongStateConfirms, &["P2"], OVERLAPPING, network);
+    finds(Plant::WrongStateConfirms, &["P18"], OVERLAPPING, network);
 }

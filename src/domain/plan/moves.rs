@@ -114,8 +114,9 @@ impl Decision<'_> {
 
     /// Somebody switched a held sync on inside its window.
     pub(super) fn switched_on(&self, hold: &Hold, pause: &Pause, seen: Seen) -> Step {
-        // While a resume of ours is unanswered, it is the likelier cause.
-        if pause.is_enforced() || !self.is_settled(hold.unsettled.resume, seen.sent) {
+        // Since a resume of ours was left unanswered nobody has seen the sync off, late
+        // enough to be sure: that resume is the likelier cause.
+        if pause.is_enforced() || hold.unsettled.resume.is_some() {
             return self.pause(pause);
         }
         let mut hold = hold.clone();
@@ -129,7 +130,14 @@ impl Decision<'_> {
     pub(super) fn stay_held(&self, hold: &Hold, pause: &Pause, seen: Option<Seen>) -> Step {
         let mut kept = hold.clone();
         kept.serve(pause);
-        kept.gone = if seen.is_some() { None } else { hold.gone };
+        if let Some(seen) = seen {
+            kept.gone = None;
+            // It is off, and no resume of ours is on its way any more: if it is switched
+            // on from here, then by somebody else.
+            if self.is_settled(hold.unsettled.resume, seen.sent) {
+                kept.unsettled.resume = None;
+            }
+        }
         if kept != *hold {
             return self.keep(kept, vec![]);
         }

@@ -305,9 +305,29 @@ fn enforcing_windows_pause_again_but_not_what_was_off_before() {
 fn an_unanswered_resume_is_the_likelier_cause_of_a_running_sync() {
     let mut case = row(HoldState::Held);
     case.hold.as_mut().unwrap().unsettled.resume = up(90);
-    let near = i64::try_from(SETTLE).unwrap() + 90;
-    check(&saw(case.clone(), SyncState::Active, near - 1), &paused_by(&[a()]), near, "pause");
-    check(&saw(case, SyncState::Active, near), &paused_by(&[a()]), near, "released +released");
+    let settled = i64::try_from(SETTLE).unwrap() + 90;
+    let day = occurrence("day", 100, 86_500);
+    // However long nobody looked: it may have been applied in the meantime.
+    for sent in [settled - 1, settled, settled + 600] {
+        check(
+            &saw(case.clone(), SyncState::Active, sent),
+            &paused_by(std::slice::from_ref(&day)),
+            sent,
+            "pause",
+        );
+    }
+    // Until it is seen off by a look that comes later than any request lives.
+    for (sent, then) in [(settled - 1, "pause"), (settled, "released +released")] {
+        let mut seen_off = saw(case.clone(), SyncState::Inactive, sent);
+        let kept = decide(&seen_off, &paused_by(std::slice::from_ref(&day)), sent);
+        seen_off.take(&kept);
+        check(
+            &saw(seen_off, SyncState::Active, sent + 60),
+            &paused_by(std::slice::from_ref(&day)),
+            sent + 60,
+            then,
+        );
+    }
 }
 
 #[test]

@@ -156,6 +156,9 @@ struct Watch {
     is_foreign: bool,
     /// The API has read its state since the last switch of ours was sent.
     has_looked: bool,
+    /// A resume left before its row was on disk, as it may when the disk is slow or
+    /// full, and the process that knew of it is gone.
+    has_forgotten_resume: bool,
     /// Windows inside which a person was seen to switch it on, by the ledger.
     respected: u8,
 }
@@ -564,6 +567,9 @@ impl World {
 
     fn crash(&mut self, met: &mut Met) {
         self.left.crashes -= 1;
+        let resumes = |hold: &Option<Hold>| hold.as_ref().is_some_and(|it| it.unsettled.resume.is_some());
+        let known = self.process.as_ref().is_some_and(|it| resumes(&it.case.hold));
+        self.watch.has_forgotten_resume |= known && !resumes(&self.row);
         self.process = None;
         if !self.queue.is_empty() {
             *met.entry("crashed with a write not on disk").or_default() += 1;
@@ -879,10 +885,15 @@ impl World {
                         EventKind::Gone => note("not found for a while"),
                         EventKind::Overdue => note("overdue"),
                         EventKind::Released if hold.state == HoldState::Released => {
+                            let is_known = !self.watch.was_touched && !self.watch.has_forgotten_resume;
+                            if is_known && self.is_covered() {
+                                let how = "nobody switched it on inside its window, and it is left on";
+                                return broken("P18", how);
+                            }
                             note(if self.watch.was_touched {
                                 "released by a person"
                             } else {
-                                "released by nobody"
+                                "released by a resume that nobody remembers"
                             });
                         }
                         _ => {}
@@ -923,6 +934,7 @@ impl World {
         let mut key = Key { bytes: Vec::with_capacity(96), now: self.uptime };
         key.flags(&[self.active, self.is_broken, self.watch.was_active, self.watch.was_touched]);
         key.flags(&[self.watch.by_us, self.watch.is_foreign, self.watch.has_looked]);
+        key.flags(&[self.watch.has_forgotten_resume]);
         let left = self.left;
         key.bytes.extend([self.watch.respected, self.file as u8]);
         key.bytes.extend([left.network, left.crashes, left.clock, left.people, left.operator]);
