@@ -17,7 +17,7 @@ impl Start {
         let recovered = Recovered::at(&ledger_path(self.state.as_deref(), &self.config))?;
         // Nobody can ask this daemon anything.
         let (_, asks) = mpsc::channel(1);
-        Ok(Daemon::new(Clock::start(), self.config, recovered, asks))
+        Daemon::new(Clock::start(), self.config, recovered, asks)
     }
 }
 

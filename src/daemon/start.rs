@@ -71,6 +71,9 @@ pub enum StartError {
         /// Why.
         source: LedgerError,
     },
+    /// The system gives no thread for the ledger.
+    #[error("could not start a thread for the ledger")]
+    Thread(#[source] std::io::Error),
     /// The control socket cannot be opened.
     #[error("could not open the control socket `{}`", socket.display())]
     Socket {
@@ -116,7 +119,7 @@ impl Start {
             };
         }
         let held = holds.len();
-        let mut daemon = Daemon::new(clock, self.config, recovered, asks);
+        let mut daemon = Daemon::new(clock, self.config, recovered, asks)?;
         daemon.socket = socket;
         daemon.config_error = rejected.as_ref().map(ToString::to_string);
         daemon.tzdb = tzdb.map(|it| it.to_string());
@@ -179,15 +182,15 @@ impl Daemon {
         config_path: PathBuf,
         from: Recovered,
         asks: mpsc::Receiver<Ask>,
-    ) -> Self {
-        let ledger = Ledger::start(from.store);
+    ) -> Result<Self, StartError> {
+        let ledger = Ledger::start(from.store).map_err(StartError::Thread)?;
         for row in &from.contents.damaged {
             error!("A row of the ledger cannot be read, and nobody looks after what it holds: {row}");
         }
         let (heard_by, heard) = mpsc::channel(HEARD);
         let dice = fastrand::Rng::new();
         let now = clock.now();
-        Self {
+        Ok(Self {
             clock,
             config_path,
             config: None,
@@ -205,10 +208,11 @@ impl Daemon {
             warmed: None,
             last_prune: None,
             ledger_failed: None,
+            is_clock_wrong: false,
             last_status: String::new(),
             status_told: None,
             last_read: now.uptime,
-        }
+        })
     }
 }
 

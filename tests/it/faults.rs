@@ -12,6 +12,7 @@ mod ledgers;
 mod outages;
 mod output;
 mod release_only;
+mod shortages;
 
 use std::fs;
 use std::io::Write;
