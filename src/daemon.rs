@@ -229,9 +229,10 @@ impl Daemon {
             return;
         }
         self.is_clock_wrong = wrong.is_some();
-        match wrong {
-            Some(wrong) => error!("{wrong}"),
-            None => info!("The clock is past this release's date again: windows are kept"),
+        if let Some(wrong) = wrong {
+            error!("{wrong}");
+        } else {
+            info!("The clock is past this release's date again: windows are kept");
         }
     }
 
