@@ -55,6 +55,9 @@ pub enum RunError {
     /// The ledger cannot be trusted any more; a new process reads it afresh.
     #[error("the ledger cannot be trusted any more")]
     Ledger(#[source] crate::ledger::LedgerError),
+    /// A task panicked; a new process reads the ledger afresh.
+    #[error("a task of the daemon broke off, which it told on stderr")]
+    Broken,
     /// The system refused something that the loop cannot do without.
     #[error("could not {what}")]
     System {
@@ -104,6 +107,8 @@ pub struct Daemon {
     last_prune: Option<Moment>,
     // When it was last told that the ledger takes no writes.
     ledger_failed: Option<Uptime>,
+    // What was last told of it.
+    is_clock_wrong: bool,
     last_status: String,
     status_told: Option<Uptime>,
     // When the file was last read, for a daemon without a configuration.
@@ -160,6 +165,7 @@ impl Daemon {
     fn pass(&mut self) -> Sleep {
         // Answers that came meanwhile belong to this pass.
         let now = self.clock.now();
+        self.watch_clock(now);
         self.read_again(now);
         let boundary = self.reconciler.next_wake(now).wall.filter(|at| *at <= now.wall);
         let actions = self.reconciler.pass(now);
@@ -188,6 +194,7 @@ impl Daemon {
             let now = self.clock.now();
             match heard {
                 Heard::Reply(reply) => self.reconciler.hear(*reply, now),
+                Heard::Broken => return Err(RunError::Broken),
                 Heard::NotWritten { change, error } if error.is_fatal() => {
                     drop(change);
                     return Err(RunError::Ledger(error));
@@ -226,6 +233,20 @@ impl Daemon {
         let sleep =
             [until_timer, held, until_wall, systemd::watchdog_interval(), reading, telling, Some(idle)];
         Sleep { sleep: sleep.into_iter().flatten().min().unwrap_or(idle), wall }
+    }
+
+    /// Tells once of a clock that cannot be right, and once that it can be.
+    fn watch_clock(&mut self, now: Moment) {
+        let wrong = telling::clock_error(now.wall);
+        if wrong.is_some() == self.is_clock_wrong {
+            return;
+        }
+        self.is_clock_wrong = wrong.is_some();
+        if let Some(wrong) = wrong {
+            error!("{wrong}");
+        } else {
+            info!("The clock is past this release's date again: windows are kept");
+        }
     }
 
     /// Without a configuration in force, sees now and then whether somebody has
@@ -275,7 +296,8 @@ impl Daemon {
             (Some(_), Some(_)) => "; the configuration file is wrong, the one before it is in force",
             (None, Some(_)) => "; NO CONFIGURATION IN FORCE: what is held is resumed, nothing is paused",
         };
-        format!("{}{}{trouble}", report.headline(), next.unwrap_or_default())
+        let clock = if self.is_clock_wrong { "; THE CLOCK IS WRONG: nothing is paused" } else { "" };
+        format!("{}{}{trouble}{clock}", report.headline(), next.unwrap_or_default())
     }
 
     /// Keeps `systemctl status` true, but not with every answer of thousands.

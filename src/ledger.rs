@@ -16,6 +16,7 @@ mod schema;
 mod store;
 mod thread;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,27 +44,24 @@ pub struct Ledger {
     queue: mpsc::Sender<Request>,
     // The thread holds the sender, and drops it when it ends.
     ended: watch::Receiver<()>,
-    // Where a second reader finds what the thread writes; none in memory.
+    // Where a second reader finds what the thread writes; none in memory, and
+    // none where nobody else can read.
     path: Option<Arc<Path>>,
     commits: Arc<AtomicU64>,
 }
 
 impl Ledger {
     /// Hands `store` to a thread named `ledger`.
-    ///
-    /// # Panics
-    ///
-    /// If the system gives no thread: at the start of a process that is its end.
-    pub fn start(store: Store) -> Self {
+    /// It is an error if the system gives none.
+    pub fn start(store: Store) -> io::Result<Self> {
         let commits = store.commit_counter();
-        let path = store.path().map(Arc::from);
+        let path = store.path_for_readers().map(Arc::from);
         let (queue, requests) = mpsc::channel(thread::QUEUE);
         let (ending, ended) = watch::channel(());
         std::thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || thread::run(store, requests, ending))
-            .expect("the system has a thread to give");
-        Self { queue, ended, path, commits }
+            .spawn(move || thread::run(store, requests, ending))?;
+        Ok(Self { queue, ended, path, commits })
     }
 
     /// Writes `change`, all or nothing. Once it has returned `Ok`, no crash

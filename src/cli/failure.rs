@@ -157,6 +157,7 @@ fn of_start(error: &StartError) -> Exit {
         StartError::Lock { .. }
         | StartError::Ledger { .. }
         | StartError::Recover { .. }
+        | StartError::Thread(_)
         | StartError::Socket { .. }
         | StartError::Listen { .. } => Exit::Failed,
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use clap::ValueEnum;
 use tracing::Level;
@@ -54,17 +55,17 @@ pub(super) fn start(format: LogFormat, filter: &str) -> Result<WorkerGuard, Fail
     let registry = tracing_subscriber::registry().with(filter);
     let (outcome, guard) = match (format, journal) {
         (_, Some(journal)) => {
-            let (writer, guard) = queue(journal);
+            let (writer, guard) = queue(journal)?;
             (registry.with(layer().event_format(JournalFormat).with_writer(writer)).try_init(), guard)
         }
         (LogFormat::Json, None) => {
-            let (writer, guard) = queue(io::stderr());
+            let (writer, guard) = queue(io::stderr())?;
             let json = layer().json().flatten_event(true).with_timer(Utc).with_target(false);
             let json = json.with_current_span(false).with_span_list(false).with_writer(writer);
             (registry.with(json).try_init(), guard)
         }
         (LogFormat::Auto | LogFormat::Text, None) => {
-            let (writer, guard) = queue(io::stderr());
+            let (writer, guard) = queue(io::stderr())?;
             let text = layer().event_format(TextFormat).with_ansi(screen::colors_stderr());
             (registry.with(text.with_writer(writer)).try_init(), guard)
         }
@@ -83,8 +84,13 @@ fn parse(filter: &str) -> Result<EnvFilter, Failure> {
         .map_err(|error| Failure::Usage(format!("`{filter}` is no log filter: {error}")))
 }
 
-fn queue(writer: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
-    NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING).thread_name("log").finish(writer)
+fn queue(writer: impl Write + Send + 'static) -> Result<(NonBlocking, WorkerGuard), Failure> {
+    let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING).thread_name("log");
+    // The one thing that makes it panic: there is no thread to be had.
+    catch_unwind(AssertUnwindSafe(|| builder.finish(writer))).map_err(|_| Failure::Io {
+        doing: "start a thread for the log",
+        source: io::ErrorKind::WouldBlock.into(),
+    })
 }
 
 /// Whether stderr is the journal: `JOURNAL_STREAM` of systemd.exec(5) names

@@ -156,6 +156,9 @@ impl View<'_> {
                     times::show(daemon.started_at, self.zone),
                 ));
                 lines.push(format!("configuration {}; time zone data {}", daemon.config, daemon.tzdb));
+                if let Some(error) = &daemon.clock_error {
+                    lines.push(format!("{error}."));
+                }
                 if let Some(error) = &daemon.config_error {
                     lines.push(format!("The configuration file is wrong, {}", error.trim_end()));
                 }

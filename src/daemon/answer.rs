@@ -14,7 +14,7 @@ use crate::web::api::{
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::Daemon;
+use super::{Daemon, telling};
 
 impl Daemon {
     /// Answers one question. Whoever asked may have gone away meanwhile, which
@@ -49,7 +49,13 @@ impl Daemon {
     }
 
     fn status(&self) -> Status {
-        let report = self.reconciler.report(self.clock.now());
+        let now = self.clock.now();
+        let report = self.reconciler.report(now);
+        let clock_error = telling::clock_error(now.wall);
+        let healthy = self.config_error.is_none()
+            && clock_error.is_none()
+            && self.damaged.is_empty()
+            && !report.has_trouble();
         Status {
             daemon: DaemonStatus {
                 pid: std::process::id(),
@@ -63,8 +69,9 @@ impl Daemon {
                     ),
                 }),
                 tzdb: self.zone_data().to_owned(),
+                clock_error,
             },
-            healthy: self.config_error.is_none() && self.damaged.is_empty() && !report.has_trouble(),
+            healthy,
             next_change: report.next_change,
             syncs: report.syncs,
             ledger_damage: self.damaged.clone(),

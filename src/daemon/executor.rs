@@ -32,6 +32,21 @@ pub(super) enum Heard {
         /// Why.
         error: LedgerError,
     },
+    /// A task panicked, so that something will never be answered.
+    Broken,
+}
+
+/// Tells the loop when a task panics: what it was about would stay under way
+/// for ever.
+struct Alarm(mpsc::Sender<Heard>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // If it is full, the loop does not listen any more as it is.
+            let _ = self.0.try_send(Heard::Broken);
+        }
+    }
 }
 
 /// The hands of the daemon.
@@ -111,7 +126,7 @@ impl Executor {
     fn write(&self, change: Change) {
         let written = self.ledger.submit(change.clone());
         let heard = self.heard.clone();
-        tokio::spawn(async move {
+        self.spawn(async move {
             if let Err(error) = written.await {
                 let change = Box::new(change);
                 let _ = heard.send(Heard::NotWritten { change, error }).await;
@@ -121,7 +136,7 @@ impl Executor {
 
     fn look(&self, client: Client, sync: SyncRef, organization: Arc<Organization>) {
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
-        tokio::spawn(async move {
+        self.spawn(async move {
             let sent = clock.now();
             let (evidence, name) = match client.look(&sync).await {
                 Ok(looked) => {
@@ -144,7 +159,7 @@ impl Executor {
     ) {
         let written = self.ledger.submit(change.clone());
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
-        tokio::spawn(async move {
+        self.spawn(async move {
             if let Err(error) = written.await {
                 let failure =
                     Failure::new(FailureKind::Ledger, format!("the ledger could not be written: {error}"));
@@ -171,7 +186,7 @@ impl Executor {
     fn resume(&self, client: Client, sync: SyncRef, organization: Arc<Organization>, change: Change) {
         let written = self.ledger.submit(change.clone());
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
-        tokio::spawn(async move {
+        self.spawn(async move {
             // Nothing holds back a resume: not a full disk, not a slow one.
             let told = heard.clone();
             let written = tokio::spawn(async move {
@@ -188,10 +203,18 @@ impl Executor {
         });
     }
 
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let alarm = Alarm(self.heard.clone());
+        tokio::spawn(async move {
+            let _alarm = alarm;
+            work.await;
+        });
+    }
+
     /// There is no way to reach the organization.
     fn cannot(&self, sync: SyncRef, organization: Arc<Organization>, evidence: Evidence) {
         let heard = self.heard.clone();
-        tokio::spawn(async move { reply(&heard, sync, organization, evidence, None).await });
+        self.spawn(async move { reply(&heard, sync, organization, evidence, None).await });
     }
 
     fn client(&mut self, organization: &Arc<Organization>) -> Result<Client, Failure> {

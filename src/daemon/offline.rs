@@ -16,7 +16,7 @@ impl Start {
     pub fn open_offline(self) -> Result<Daemon, StartError> {
         let recovered = Recovered::at(&ledger_path(self.state.as_deref(), &self.config))?;
         // Nobody can ask this daemon anything.
-        Ok(Daemon::new(Clock::start(), self.config, recovered, mpsc::channel(1)))
+        Daemon::new(Clock::start(), self.config, recovered, mpsc::channel(1))
     }
 }
 

@@ -72,6 +72,9 @@ pub enum StartError {
         /// Why.
         source: LedgerError,
     },
+    /// The system gives no thread for the ledger.
+    #[error("could not start a thread for the ledger")]
+    Thread(#[source] std::io::Error),
     /// The control socket cannot be opened.
     #[error("could not open the control socket `{}`", socket.display())]
     Socket {
@@ -125,7 +128,7 @@ impl Start {
             };
         }
         let held = holds.len();
-        let mut daemon = Daemon::new(clock, self.config, recovered, (asks_by, asks));
+        let mut daemon = Daemon::new(clock, self.config, recovered, (asks_by, asks))?;
         daemon.socket = socket;
         if let Some(address) = config.as_ref().and_then(|it| it.web.listen).filter(|_| self.serve)
             && let Err(source) = daemon.listen(Some(address))
@@ -201,8 +204,8 @@ impl Daemon {
         config_path: PathBuf,
         from: Recovered,
         (asks_by, asks): (mpsc::Sender<Ask>, mpsc::Receiver<Ask>),
-    ) -> Self {
-        let ledger = Ledger::start(from.store);
+    ) -> Result<Self, StartError> {
+        let ledger = Ledger::start(from.store).map_err(StartError::Thread)?;
         for row in &from.contents.damaged {
             error!("A row of the ledger cannot be read, and nobody looks after what it holds: {row}");
         }
@@ -210,7 +213,7 @@ impl Daemon {
         let dice = fastrand::Rng::new();
         let now = clock.now();
         let metrics = Metrics::default();
-        Self {
+        Ok(Self {
             clock,
             config_path,
             config: None,
@@ -232,10 +235,11 @@ impl Daemon {
             warmed: None,
             last_prune: None,
             ledger_failed: None,
+            is_clock_wrong: false,
             last_status: String::new(),
             status_told: None,
             last_read: now.uptime,
-        }
+        })
     }
 }
 

@@ -1,9 +1,23 @@
 //! One log line for each thing that happened, with the journal's words as
 //! fields.
 
+use chrono::{DateTime, Utc};
 use tracing::{error, info, warn};
 
 use crate::domain::event::{Event, EventKind};
+use crate::reconcile::RELEASED;
+
+/// Why a wall clock that says this cannot be right, and what follows from it.
+pub(super) fn clock_error(now: DateTime<Utc>) -> Option<String> {
+    (now < RELEASED).then(|| {
+        format!(
+            "The clock is wrong: it says {}, and this release is of {}. Nothing is paused until it is set \
+             right; what is held is resumed when it is due by this clock",
+            now.format("%Y-%m-%dT%H:%M:%SZ"),
+            RELEASED.format("%Y-%m-%d"),
+        )
+    })
+}
 
 /// Logs what goes into the journal.
 pub(super) fn log(event: &Event) {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::OpenError;
 use super::schema::{self, APPLICATION_ID, MIGRATIONS};
@@ -21,7 +21,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Opens the ledger at `path` for reading and writing, makes it if there is
 /// none, and brings it to our version. The caller holds the [`super::Lock`].
-pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
+pub(super) fn writer(path: &Path) -> Result<Writer, OpenError> {
     safe_sqlite()?;
     make_directory(path)?;
     if is_absent(path)? {
@@ -29,20 +29,66 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
     }
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
 
-    // Without CREATE: should the file vanish right now, that is an error and
-    // not an empty ledger.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
-
     // Nothing is written before we know that the file is ours to write.
-    recognize(&connection, path)?;
+    let mut connection = connect(path).map_err(sqlite)?;
+    let mut is_alone = false;
+    if let Err(error) = recognize(&connection, path) {
+        // On a full disk, what is held is to be resumed all the same. Two
+        // connections of one process would share the index that is not there.
+        drop(connection);
+        let alone = if has_no_index(&error) { connect_alone(path).ok() } else { None };
+        connection = alone.filter(|it| recognize(it, path).is_ok()).ok_or(error)?;
+        is_alone = true;
+        tracing::warn!(
+            ledger = %path.display(),
+            "There is no room for the ledger's index: it is kept in memory, and nobody else can read the \
+             ledger until the next start"
+        );
+    }
     if configure(&connection).map_err(sqlite)? != "wal" {
         return Err(OpenError::NoLog(path.to_owned()));
     }
     schema::migrate(&mut connection, MIGRATIONS).map_err(sqlite)?;
     sound(&connection, path)?;
+    Ok(Writer { connection, is_alone })
+}
+
+/// A connection that may write.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    /// Whether nobody else can read the file meanwhile.
+    pub(super) is_alone: bool,
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    // Without CREATE: should the file vanish right now, that is an error and
+    // not an empty ledger.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
+}
+
+/// Whoever shares the file with nobody has the index of its log in memory
+/// (<https://www.sqlite.org/wal.html#noshm>).
+fn connect_alone(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path)?;
+    connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// Whether it is the file with the log's index that could not be made.
+fn has_no_index(error: &OpenError) -> bool {
+    let OpenError::Sqlite { source, .. } = error else { return false };
+    source.sqlite_error().is_some_and(|it| {
+        matches!(
+            it.extended_code,
+            ffi::SQLITE_IOERR_SHMOPEN
+                | ffi::SQLITE_IOERR_SHMSIZE
+                | ffi::SQLITE_IOERR_SHMMAP
+                | ffi::SQLITE_CANTOPEN
+        )
+    })
 }
 
 /// A ledger in memory, the same in all but durability.

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 
 use super::change::{Change, Write};
 use super::journal::{Entry, HistoryQuery};
+use super::open::Writer;
 use super::{LedgerError, OpenError, open, rows};
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;
@@ -31,6 +32,7 @@ const WRITES_PER_CHECKPOINT: usize = 2000;
 pub struct Store {
     connection: Connection,
     file: Option<FileIdentity>,
+    is_alone: bool,
     commits: Arc<AtomicU64>,
     writes_since_checkpoint: usize,
 }
@@ -55,13 +57,13 @@ impl Store {
     ///
     /// The caller holds the [`super::Lock`].
     pub fn open(path: &Path) -> std::result::Result<Self, OpenError> {
-        let connection = open::writer(path)?;
+        let Writer { connection, is_alone } = open::writer(path)?;
         let file = FileIdentity::of(path).map_err(|source| OpenError::Io {
             doing: "look at",
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self::new(connection, Some(file)))
+        Ok(Self { is_alone, ..Self::new(connection, Some(file)) })
     }
 
     /// A ledger that ends with this value. For simulations.
@@ -77,7 +79,7 @@ impl Store {
 
     fn new(connection: Connection, file: Option<FileIdentity>) -> Self {
         connection.set_prepared_statement_cache_capacity(32);
-        Self { connection, file, commits: Arc::default(), writes_since_checkpoint: 0 }
+        Self { connection, file, is_alone: false, commits: Arc::default(), writes_since_checkpoint: 0 }
     }
 
     /// Everything but the journal, as of one moment.
@@ -115,6 +117,7 @@ impl Store {
         if let Some(file) = &self.file {
             file.is_still_there()?;
         }
+        self.open_again_if_writable()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let writes = || changes.iter().flat_map(Change::writes);
         for write in writes() {
@@ -125,6 +128,29 @@ impl Store {
         }
         transaction.commit()?;
         self.wrote(writes().count())
+    }
+
+    /// A file that was read-only when it was opened stays so for its connection,
+    /// whatever becomes of it. Nobody else may have written it: we hold the lock.
+    fn open_again_if_writable(&mut self) -> Result<()> {
+        let Some(path) = self.path().filter(|_| self.connection.is_readonly("main").unwrap_or(false)) else {
+            return Ok(());
+        };
+        if fs::OpenOptions::new().write(true).open(path).is_err() {
+            return Ok(());
+        }
+        let path = path.to_owned();
+        // Two connections of one process share the index, which is read-only
+        // as long as one of them has it open.
+        self.connection = Connection::open_in_memory()?;
+        // With neither of the two there is nothing to go on with.
+        let again = Self::open(&path).map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "Could not open the ledger again");
+            LedgerError::Stopped
+        })?;
+        self.connection = again.connection;
+        self.is_alone = again.is_alone;
+        Ok(())
     }
 
     /// Counts what went into the log, and empties it now and then. A failure
@@ -205,6 +231,11 @@ impl Store {
     /// The file's name, whether this store writes it or only reads it.
     pub(super) fn name(&self) -> Option<&Path> {
         self.connection.path().filter(|it| !it.is_empty()).map(Path::new)
+    }
+
+    /// Where others can read what this store writes, if they can.
+    pub(super) fn path_for_readers(&self) -> Option<&Path> {
+        self.path().filter(|_| !self.is_alone)
     }
 
     /// Where it is, if it is a file that this store writes.

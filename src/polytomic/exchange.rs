@@ -12,7 +12,7 @@ use reqwest::header::{
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use super::connect::VERSION;
@@ -106,8 +106,14 @@ impl Line {
     /// Reads the key anew, for the requests from now on.
     pub(super) async fn read_again(&self) -> Result<Arc<SecretString>, Failure> {
         let read = Arc::clone(&self.read_key);
-        // The file may lie on a disk that hangs; the runtime must not.
-        let key = match tokio::task::spawn_blocking(move || read()).await {
+        // The file may lie on a disk that hangs; the runtime must not. Nor may
+        // it panic for want of a thread, as its own pool would.
+        let (answer, answered) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("key".to_owned())
+            .spawn(move || answer.send(read()).is_ok())
+            .map_err(|error| no_key(&format!("there is no thread to read it with: {error}")))?;
+        let key = match answered.await {
             Ok(Ok(key)) => key,
             Ok(Err(reason)) => return Err(no_key(&reason)),
             Err(_) => return Err(no_key("reading it was broken off")),

@@ -71,6 +71,9 @@ pub struct DaemonStatus {
     pub config_error: Option<String>,
     /// The time zone data in force.
     pub tzdb: String,
+    /// Why its clock cannot be right; absent if it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_error: Option<String>,
 }
 
 /// `status --format json`.
@@ -78,7 +81,8 @@ pub struct DaemonStatus {
 pub struct Status {
     /// The daemon. `null` when it was not reached and the ledger was read.
     pub daemon: DaemonStatus,
-    /// Nothing is overdue, nothing fails, the configuration is in force.
+    /// Nothing is overdue, nothing fails, the configuration is in force,
+    /// every row can be read, and the clock can be right.
     pub healthy: bool,
     /// When anything is next due to change.
     pub next_change: Option<DateTime<Utc>>,

@@ -113,6 +113,11 @@ impl Verdict {
             (1.., _, _) => (Mood::Overdue, format!("{} still paused well past the end", syncs_are(overdue))),
             (_, 1.., _) => (Mood::Trouble, format!("{} failing, and tried again", syncs_are(failing))),
             _ if it.calendar.is_none() => (Mood::Trouble, "no configuration is in force".to_owned()),
+            _ if !it.status.ledger_damage.is_empty() => {
+                (Mood::Trouble, "rows of the ledger cannot be read".to_owned())
+            }
+            _ if !it.is_written => (Mood::Trouble, "the ledger takes no writes".to_owned()),
+            _ if it.status.daemon.clock_error.is_some() => (Mood::Trouble, "the clock is wrong".to_owned()),
             _ if is_rejected => (Mood::Trouble, "the configuration file is wrong".to_owned()),
             (_, _, 1..) => (Mood::Paused, format!("{} paused", syncs_are(paused))),
             _ => (Mood::Well, "nothing is paused".to_owned()),
@@ -185,6 +190,19 @@ fn troubles(it: &Snapshot) -> Markup {
             section.notice role="alert" {
                 h2 { "The ledger takes no writes" }
                 p { "Nothing new is paused until it does. Resumes go on." }
+            }
+        }
+        @if !it.status.ledger_damage.is_empty() {
+            section.alarm role="alert" {
+                h2 { "Rows of the ledger cannot be read" }
+                p { "Nobody looks after what they hold: see whether these syncs run." }
+                ul { @for row in &it.status.ledger_damage { li { (row) } } }
+            }
+        }
+        @if let Some(error) = &it.status.daemon.clock_error {
+            section.notice role="alert" {
+                h2 { "The clock is wrong" }
+                p { (error) }
             }
         }
     }

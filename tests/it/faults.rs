@@ -13,6 +13,7 @@ mod listen;
 mod outages;
 mod output;
 mod release_only;
+mod shortages;
 
 use std::fs;
 use std::io::Write;

@@ -423,7 +423,7 @@ fn a_ledger_that_was_half_made_is_made_anew() {
 #[tokio::test]
 async fn one_that_was_closed_in_order_is_whole_in_one_file() {
     let place = Place::new();
-    let ledger = Ledger::start(place.open());
+    let ledger = Ledger::start(place.open()).unwrap();
     ledger.commit(Change::new().put(hold(1))).await.unwrap();
     ledger.closed().await;
     assert_eq!(fs::metadata(place.beside("-wal")).unwrap().len(), 0);
@@ -742,7 +742,7 @@ fn a_sound_ledger_passes_its_check() {
 #[tokio::test]
 async fn what_waits_together_is_written_together() {
     let place = Place::new();
-    let ledger = Ledger::start(place.open());
+    let ledger = Ledger::start(place.open()).unwrap();
     let tasks: Vec<_> = (0..500)
         .map(|n| {
             let ledger = ledger.clone();
@@ -762,7 +762,7 @@ async fn what_waits_together_is_written_together() {
 #[tokio::test]
 async fn a_bad_change_does_not_sink_the_others_of_its_group() {
     let place = Place::new();
-    let ledger = Ledger::start(place.open());
+    let ledger = Ledger::start(place.open()).unwrap();
     let commit = |change| {
         let ledger = ledger.clone();
         async move { ledger.commit(change).await }
@@ -788,7 +788,7 @@ async fn a_waiter_that_goes_away_does_not_undo_the_write() {
     use std::task::{Context, Waker};
 
     let place = Place::new();
-    let ledger = Ledger::start(place.open());
+    let ledger = Ledger::start(place.open()).unwrap();
     {
         // Polled once it is queued; then nobody waits any more.
         let mut commit = std::pin::pin!(ledger.commit(Change::new().put(hold(1))));
@@ -813,7 +813,7 @@ async fn a_damaged_file_stops_the_ledger_for_good() {
     bytes[4096..].fill(0xa5);
     OpenOptions::new().write(true).open(place.path()).unwrap().write_all(&bytes[..length]).unwrap();
 
-    let ledger = Ledger::start(store);
+    let ledger = Ledger::start(store).unwrap();
     let change = || Change::new().put(hold(1000)).record(minute(0), paused(1));
     let error = ledger.commit(change()).await.unwrap_err();
     assert!(matches!(error, LedgerError::Fatal(_)), "{error:?}");
@@ -826,7 +826,7 @@ async fn a_damaged_file_stops_the_ledger_for_good() {
 #[tokio::test]
 async fn pruning_goes_on_until_nothing_old_is_left() {
     let place = Place::new();
-    let ledger = Ledger::start(place.open());
+    let ledger = Ledger::start(place.open()).unwrap();
     let many = (0..1200).fold(Change::new(), |change, n| change.record(minute(n), paused(1)));
     ledger.commit(many).await.unwrap();
     assert_eq!(ledger.prune(minute(1100)).await.unwrap(), 1100);
@@ -836,7 +836,7 @@ async fn pruning_goes_on_until_nothing_old_is_left() {
 #[tokio::test]
 async fn a_backup_is_a_ledger_in_one_file() {
     let place = Place::new();
-    let ledger = Ledger::start(place.open());
+    let ledger = Ledger::start(place.open()).unwrap();
     ledger.commit(Change::new().put(hold(1)).record(minute(0), paused(1))).await.unwrap();
     let reader = Store::read_only(&place.path()).unwrap();
     let backup = place.beside(".backup");
@@ -867,7 +867,7 @@ async fn a_backup_is_a_ledger_in_one_file() {
 #[tokio::test]
 async fn the_log_of_a_busy_ledger_stays_small() {
     let place = Place::new();
-    let ledger = Ledger::start(place.open());
+    let ledger = Ledger::start(place.open()).unwrap();
     for _ in 0..20 {
         let many = (0..1000).fold(Change::new(), |change, n| change.record(minute(n), paused(1)));
         ledger.commit(many).await.unwrap();

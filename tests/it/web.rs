@@ -73,6 +73,7 @@ fn well() -> Snapshot {
                 started_at: now - TimeDelta::days(3),
                 config: "/etc/intermission/intermission.toml".to_owned(),
                 config_error: None,
+                clock_error: None,
                 tzdb: "2026c (system)".to_owned(),
             },
             healthy: true,
@@ -136,6 +137,20 @@ fn rejected() -> Snapshot {
          12 | lead = \"5min\"\n   |         ^^^^\n   = help: write `5m`"
             .to_owned(),
     );
+    it
+}
+
+fn damaged() -> Snapshot {
+    let mut it = well();
+    it.status.healthy = false;
+    it.status.ledger_damage = vec!["the hold of rowid 7: the state is `sleeping`".to_owned()];
+    it
+}
+
+fn in_another_time() -> Snapshot {
+    let mut it = well();
+    it.status.healthy = false;
+    it.status.daemon.clock_error = Some("The clock is wrong: it says 1976".to_owned());
     it
 }
 
@@ -258,6 +273,12 @@ fn the_page_says_in_words_how_things_are() {
         &["OVERDUE: 1 sync is still paused", "late by <b>6 h</b>", "503 Service", "attempt 271"],
     );
     check(rejected(), &["Trouble: the configuration file is wrong", "there is no unit `min`"]);
+    check(damaged(), &["Trouble: rows of the ledger cannot be read", "the state is `sleeping`"]);
+    check(in_another_time(), &["Trouble: the clock is wrong", "it says 1976"]);
+    check(
+        Snapshot { is_written: false, ..held() },
+        &["Trouble: the ledger takes no writes", "Nothing new is paused"],
+    );
     check(
         Snapshot { calendar: None, ..rejected() },
         &["no configuration is in force", "nothing is scheduled"],
@@ -328,7 +349,8 @@ fn health_is_the_loops_and_readiness_the_files() {
 
 #[test]
 fn answers_are_as_the_openapi_document_says() {
-    for snapshot in [well(), held(), overdue(), rejected(), Snapshot { calendar: None, ..rejected() }] {
+    let none = Snapshot { calendar: None, ..rejected() };
+    for snapshot in [well(), held(), overdue(), rejected(), damaged(), in_another_time(), none] {
         let stage = Stage::showing(snapshot);
         let document: Value = serde_json::from_str(&stage.ok("/api/v1/openapi.json")).unwrap();
         let paths = document["paths"].as_object().unwrap();

@@ -1,9 +1,11 @@
 //! What the daemon tells, and nobody takes.
 
+use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 
+use super::kill::{binary, strace_works};
 use super::{Daemon, Place, id, much_later, soon, window};
 
 /// Keeps a window with this stderr, and ends in good order.
@@ -41,6 +43,29 @@ fn windows_are_kept_although_nobody_holds_the_other_end_of_stderr() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     check(writer);
+}
+
+#[test]
+fn windows_are_kept_although_there_is_no_room_for_what_stderr_is_told() {
+    check(File::create("/dev/full").unwrap());
+}
+
+#[test]
+fn windows_are_kept_although_stderr_is_on_a_disk_that_fails() {
+    if !strace_works() {
+        return;
+    }
+    let place = Place::new();
+    let (log, file) = place.output();
+    let binary = binary();
+    // Only what goes to this file fails. With -D it is strace that is the child.
+    let before = ["-D", "-f", "-qq", "-o", "/dev/null", "-P", log.to_str().unwrap()];
+    let inject = ["-e", "trace=write,writev", "-e", "inject=write,writev:error=EIO"];
+    let before = [&before[..], &inject, &[binary.to_str().unwrap(), "run"]].concat();
+    let mut command = place.command_under("/usr/bin/strace".as_ref(), &before, &[]);
+    command.stderr(file);
+    check_command(&place, command);
+    assert_eq!(fs::read_to_string(&log).unwrap(), "", "the log could be written");
 }
 
 #[test]
