@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod daemon;
 mod faults;
+mod fuzz;
 mod ledger;
 mod pages;
 mod schedule;
