@@ -52,7 +52,8 @@ fn again<T: Serialize + DeserializeOwned + PartialEq + Debug>(text: &str) -> Opt
 fn check_query(text: &str) {
     static HTTP: LazyLock<reqwest::Client> =
         LazyLock::new(|| reqwest::Client::builder().no_proxy().build().expect("a client without a proxy"));
-    let Some(request) = heard(text) else { return };
+    // What is longer may be too long for a URI once it is written with `%`.
+    let Some(request) = heard(text).filter(|_| text.len() < 8192) else { return };
     let sent = HTTP.get("http://localhost/").query(&request).build().expect("a question can be asked");
     assert_eq!(heard(sent.url().query().unwrap_or_default()), Some(request), "{}", sent.url());
 }

@@ -32,6 +32,10 @@ struct Answer<'a> {
     body: &'a [u8],
     /// The body, read by another way than the client's.
     document: Option<Value>,
+    /// An object, but with something in it that the other way cannot read: half
+    /// a surrogate, `1e999`, a depth of 200. The client does not look at what it
+    /// does not need, and may make sense of the rest.
+    is_odd: bool,
 }
 
 impl<'a> Answer<'a> {
@@ -55,7 +59,10 @@ impl<'a> Answer<'a> {
                 headers.append(name, value);
             }
         }
-        Some(Self { status, headers, body: rest, document: serde_json::from_slice(rest).ok() })
+        let document = serde_json::from_slice(rest).ok();
+        let is_object = rest.trim_ascii_start().starts_with(b"{")
+            && serde_json::from_slice::<serde::de::IgnoredAny>(rest).is_ok();
+        Some(Self { status, headers, body: rest, is_odd: is_object && document.is_none(), document })
     }
 
     fn judged(&self) -> Result<Reply, Failure> {
@@ -76,7 +83,7 @@ impl<'a> Answer<'a> {
             said.get("key").is_some_and(Value::is_string) || said.get("status") == Some(&Value::from(404))
         });
         self.status == StatusCode::NOT_FOUND
-            && (in_its_words || is_known && (said.is_some() || self.body.is_empty()))
+            && (in_its_words || self.is_odd || is_known && (said.is_some() || self.body.is_empty()))
     }
 
     fn check_confirmation(&self) {
@@ -84,7 +91,7 @@ impl<'a> Answer<'a> {
             match self.judged().and_then(|reply| reply.confirms(&sync(), active)) {
                 Ok(()) => {
                     assert!(self.status.is_success());
-                    assert_eq!(self.says(), Some((ID, active)), "a confirmation that is none");
+                    assert!(self.is_odd || self.says() == Some((ID, active)), "a confirmation that is none");
                 }
                 Err(failure) => {
                     self.check_failure(&failure);
@@ -102,7 +109,7 @@ impl<'a> Answer<'a> {
             Ok(looked) => {
                 match looked.state {
                     SyncState::Gone => assert!(self.may_be_gone(), "gone, but who says so?"),
-                    state => assert_eq!(self.says(), Some((ID, state == SyncState::Active))),
+                    state => assert!(self.is_odd || self.says() == Some((ID, state == SyncState::Active))),
                 }
                 [looked.name, looked.updated_by].iter().flatten().for_each(|text| check_words(text, 201));
             }

@@ -37,13 +37,13 @@ struct Target {
 }
 
 const TARGETS: [Target; 7] = [
-    Target { name: "config", check: config::check, noise: 500 },
-    Target { name: "control", check: control::check, noise: 5000 },
-    Target { name: "duration", check: duration::check, noise: 5000 },
-    Target { name: "key", check: key::check, noise: 2000 },
-    Target { name: "reply", check: reply::check, noise: 4000 },
-    Target { name: "retry_after", check: retry_after::check, noise: 5000 },
-    Target { name: "schedule", check: schedule::check, noise: 2000 },
+    Target { name: "config", check: config::check, noise: 1500 },
+    Target { name: "control", check: control::check, noise: 20000 },
+    Target { name: "duration", check: duration::check, noise: 20000 },
+    Target { name: "key", check: key::check, noise: 5000 },
+    Target { name: "reply", check: reply::check, noise: 12000 },
+    Target { name: "retry_after", check: retry_after::check, noise: 20000 },
+    Target { name: "schedule", check: schedule::check, noise: 5000 },
 ];
 
 /// No input may keep a processor busy for longer. It is the time of this thread
