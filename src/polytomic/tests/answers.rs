@@ -138,7 +138,7 @@ async fn only_the_right_sync_in_the_right_state_is_a_confirmation() {
         ("OK".to_owned(), "no JSON"),
         ("\u{0}\u{fffd}".to_owned(), "no JSON"),
         ("[".repeat(100_000), "not as the API writes it"),
-        (r#"{"data":"#.repeat(100_000), "no JSON"),
+        (format!(r#"{{"data":{{"name":{}"#, "[".repeat(100_000)), "no JSON"),
     ] {
         let server = Server::start(&[answer(200, &[API], &body)]).await;
         let verdict = client(&server.url).set_active(&model(), false).await;
