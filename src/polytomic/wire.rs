@@ -230,8 +230,8 @@ mod tests {
             (r#"{"data": {}}"#, (true, false)),
             (r#"{"data": null}"#, (false, true)),
             (r#"{"data": [{}]}"#, (false, true)),
-            (r#"[{}]"#, (false, false)),
-            (r#"[[{}]]"#, (false, false)),
+            ("[{}]", (false, false)),
+            ("[[{}]]", (false, false)),
             (r#"{"data": ["248df4b7-aa70-47b8-a036-33ac447e668d", true]}"#, (false, false)),
             (r#"{"data": [["248df4b7-aa70-47b8-a036-33ac447e668d"]]}"#, (false, false)),
         ] {

@@ -173,7 +173,7 @@ async fn a_sync_is_gone_only_if_the_api_itself_says_so() {
         (&[API], r#"{"status":503}"#, false),
         // Lists are no objects, whatever their elements are.
         (&[], r#"["Not Found", "no route"]"#, false),
-        (&[], r#"[null, null, 404]"#, false),
+        (&[], "[null, null, 404]", false),
         (&[API], "[]", false),
     ] {
         let server = Server::start(&[answer(404, headers, body)]).await;
