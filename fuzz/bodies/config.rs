@@ -46,7 +46,9 @@ fn check_text(text: &str) {
             let all = rejected.diagnostics();
             assert!(all.iter().any(|it| it.severity == Severity::Error), "refused without an error");
             assert!(all.is_sorted_by_key(|it| it.span.start), "not in the order of the file");
-            all.iter().for_each(|it| check_diagnostic(text, it));
+            for it in all {
+                check_diagnostic(text, it);
+            }
             check_rendered(&rejected.render(false));
             rejected.render(true);
         }

@@ -91,7 +91,7 @@ fn processor_time() -> Duration {
 fn run(target: &Target, what: &str, input: &[u8]) -> Duration {
     let start = processor_time();
     let outcome = catch_unwind(AssertUnwindSafe(|| (target.check)(input)));
-    let took = processor_time() - start;
+    let took = processor_time().saturating_sub(start);
     if outcome.is_err() || took > LONGEST {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{}", target.name));
         fs::write(&kept, input).expect("the folder for such files is there");
