@@ -30,6 +30,12 @@ simulate seeds="20000":
 model:
     INTERMISSION_MODEL=full cargo test --locked --test it model:: -- --nocapture --test-threads=1
 
+# libFuzzer against one of `fuzz/fuzz_targets`; `just fuzz reply -max_total_time=600`.
+# Without a sanitizer: there is no unsafe code for one to look at.
+fuzz target *arguments:
+    mkdir -p fuzz/target/found/{{target}}
+    cargo +nightly fuzz run -s none {{target}} fuzz/target/found/{{target}} fuzz/corpus/{{target}} -- -max_len=32768 -timeout=10 {{arguments}}
+
 # The demonstration.
 demo:
     cargo run --locked -- demo --for 30s

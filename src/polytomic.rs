@@ -29,11 +29,11 @@ use chrono::{DateTime, Utc};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
-pub use answers::{Execution, KeyKind, Listed, Looked, Me, Status};
+pub use answers::{Execution, KeyKind, Listed, Looked, Me, Page, Status};
 pub use connect::{BuildError, Limits};
-use exchange::{Ask, LastAnswer, Line, Reply, lock, malformed};
+use exchange::{Ask, LastAnswer, Line, lock, malformed};
+pub use exchange::{Reply, judge};
 
 use crate::domain::organization::Organization;
 use crate::domain::sync::{SyncKind, SyncRef};
@@ -93,13 +93,7 @@ impl Client {
 
     /// Whether a sync is on, off or gone.
     pub async fn look(&self, sync: &SyncRef) -> Result<Looked, Failure> {
-        let reply = self.line.ask(&get(self.sync(sync, &[]), LARGEST_ANSWER)).await?;
-        if let Reply::NotFound(_) = reply {
-            return Ok(Looked::gone());
-        }
-        let seen = reply.read::<wire::Sync>()?.data;
-        let active = about(sync, &seen)?;
-        Ok(Looked::of(active, seen))
+        self.line.ask(&get(self.sync(sync, &[]), LARGEST_ANSWER)).await?.looked(sync)
     }
 
     /// Switches a sync on or off.
@@ -110,16 +104,8 @@ impl Client {
         let body = if active { r#"{"active":true}"# } else { r#"{"active":false}"# };
         let url = self.sync(sync, &["activate"]);
         let ask = Ask { method: Method::POST, url, body: Some(body), largest: LARGEST_ANSWER };
-        let answer = async {
-            let seen = self.line.ask(&ask).await?.read::<wire::Sync>()?.data;
-            if about(sync, &seen)? == active {
-                Ok(())
-            } else {
-                let opposite = if active { "off" } else { "on" };
-                Err(malformed(format!("the API answered that the sync is {opposite}")))
-            }
-        };
-        match answer.await {
+        let answer = self.line.ask(&ask).await;
+        match answer.and_then(|reply| reply.confirms(sync, active)) {
             Ok(()) => Verdict::Applied,
             Err(failure) => Verdict::of(failure),
         }
@@ -133,14 +119,9 @@ impl Client {
         let mut tokens: HashSet<String> = HashSet::new();
         let mut token: Option<String> = None;
         for _ in 0..MOST_PAGES {
-            let page = self.page(kind, token.as_deref()).await?;
-            let next = page.next_page().map(str::to_owned);
-            for sync in page.data.unwrap_or_default() {
-                let listed =
-                    Listed::of(kind, sync).ok_or_else(|| malformed("the API lists a sync that has no id"))?;
-                // Listed twice, the later line is the newer.
-                found.insert(listed.id, listed);
-            }
+            let Page { syncs, next } = self.page(kind, token.as_deref()).await?;
+            // Listed twice, the later line is the newer.
+            found.extend(syncs.into_iter().map(|listed| (listed.id, listed)));
             if found.len() > MOST_LISTED {
                 return Err(malformed(format!("the API lists more than {MOST_LISTED} syncs")));
             }
@@ -161,14 +142,12 @@ impl Client {
 
     /// Which executions of a sync run, ran and will run.
     pub async fn status(&self, sync: &SyncRef) -> Result<Status, Failure> {
-        let reply = self.line.ask(&get(self.sync(sync, &["status"]), LARGEST_ANSWER)).await?;
-        Ok(Status::of(&reply.read::<wire::Status>()?.data))
+        self.line.ask(&get(self.sync(sync, &["status"]), LARGEST_ANSWER)).await?.status()
     }
 
     /// Whose key it is that we send.
     pub async fn me(&self) -> Result<Me, Failure> {
-        let reply = self.line.ask(&get(self.address(&["me"]), LARGEST_ANSWER)).await?;
-        Ok(Me::of(&reply.read::<wire::Identity>()?.data))
+        self.line.ask(&get(self.address(&["me"]), LARGEST_ANSWER)).await?.me()
     }
 
     /// Opens a connection and lets the key be checked, so that the first request
@@ -199,11 +178,7 @@ impl Client {
         lock(&self.line.last).clone()
     }
 
-    async fn page(
-        &self,
-        kind: SyncKind,
-        token: Option<&str>,
-    ) -> Result<wire::Envelope<Option<Vec<wire::Sync>>>, Failure> {
+    async fn page(&self, kind: SyncKind, token: Option<&str>) -> Result<Page, Failure> {
         let mut url = self.syncs(kind, &[]);
         url.query_pairs_mut().append_pair("limit", PAGE);
         if let Some(token) = token {
@@ -221,10 +196,10 @@ impl Client {
                     tokio::time::sleep(asked).await;
                     wait *= 2;
                 }
-                answer => return answer?.read(),
+                answer => return answer?.page(kind),
             }
         }
-        self.line.ask(&ask).await?.read()
+        self.line.ask(&ask).await?.page(kind)
     }
 
     fn sync(&self, sync: &SyncRef, rest: &[&str]) -> Url {
@@ -253,18 +228,4 @@ impl Client {
 
 fn get(url: Url, largest: usize) -> Ask {
     Ask { method: Method::GET, url, body: None, largest }
-}
-
-/// Whether the sync is on, from an answer that is about this very sync.
-fn about(sync: &SyncRef, seen: &wire::Sync) -> Result<bool, Failure> {
-    match seen.id {
-        None => return Err(malformed("the answer does not say which sync it is about")),
-        Some(id) if id != sync.id => return Err(another(id)),
-        Some(_) => {}
-    }
-    seen.active.ok_or_else(|| malformed("the answer does not say whether the sync is on"))
-}
-
-fn another(id: Uuid) -> Failure {
-    malformed(format!("the answer is about another sync, `{id}`"))
 }

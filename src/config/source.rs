@@ -190,9 +190,12 @@ pub(super) fn quote(text: &str) -> String {
     format!("`{}{dots}`", shown(&cut))
 }
 
-/// Without characters that a terminal would obey.
+/// Without characters that a terminal would obey, and without a secret: where a
+/// quote is missing, a value has all that comes after it inside, other lines too.
 fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let visible = secret_in(text).map_or(text, |secret| &text[..secret]);
+    let dots = if visible.len() < text.len() { "…" } else { "" };
+    visible.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).chain(dots.chars()).collect()
 }
 
 /// Where a line begins to hold something that must not be shown: the value of
@@ -257,6 +260,18 @@ mod tests {
         assert_eq!(&excerpt.line[excerpt.marked.clone()], "X");
         assert!(excerpt.line.chars().count() <= 122, "{}", excerpt.line);
         assert!(excerpt.line.starts_with("…é") && excerpt.line.ends_with("b…"));
+    }
+
+    #[test]
+    fn a_secret_is_not_quoted() {
+        assert_eq!(quote("a\n[polytomic]\napi_key = \"hush\""), "`a\u{fffd}[polytomic]\u{fffd}api_key =…`");
+        assert_eq!(quote("https://me:hush@host/"), "`https://…`");
+        let source = Source::new("f", "");
+        let told = source.diagnostic(Severity::Error, 0..0, "no `x\ntoken = hush`", "write `token=hush`");
+        assert_eq!(
+            (told.message.as_str(), told.mend.as_deref()),
+            ("no `x\u{fffd}token =…", Some("write `token=…"))
+        );
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn note(error: &Error, source: &Source<'_>) {
         it if it.starts_with("duplicate key") => ("the same key is there twice", "keep one of the two"),
         // What the parser says of `key =` and of `key = word` alike.
         it if it.starts_with("string values must be quoted") && source.at(span.clone()).is_empty() => {
-            ("the value is missing", "write `key = value`, or remove the key")
+            ("the value is missing", "write one after the `=`, or remove the key")
         }
         it if it.starts_with("string values must be quoted") || it.starts_with("invalid boolean") => {
             ("this is no value", "a text is put into quotes: `\"…\"`")

@@ -3,8 +3,69 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::exchange::{Reply, malformed};
+use super::wire::Object;
 use super::{wire, words};
-use crate::domain::sync::{SyncKind, SyncState};
+use crate::domain::sync::{SyncKind, SyncRef, SyncState};
+use crate::domain::verdict::Failure;
+
+impl Reply {
+    /// What a look at this sync showed.
+    pub fn looked(self, sync: &SyncRef) -> Result<Looked, Failure> {
+        if let Self::NotFound(_) = self {
+            return Ok(Looked::gone());
+        }
+        let Object(seen) = self.read::<Object<wire::Sync>>()?.data;
+        let active = about(sync, &seen)?;
+        Ok(Looked::of(active, seen))
+    }
+
+    /// Whether it confirms that this sync is now on, or off. Nothing less than
+    /// that very id with that very state does.
+    pub fn confirms(self, sync: &SyncRef, active: bool) -> Result<(), Failure> {
+        let Object(seen) = self.read::<Object<wire::Sync>>()?.data;
+        if about(sync, &seen)? == active {
+            Ok(())
+        } else {
+            let opposite = if active { "off" } else { "on" };
+            Err(malformed(format!("the API answered that the sync is {opposite}")))
+        }
+    }
+
+    /// A page of a list of syncs.
+    pub fn page(self, kind: SyncKind) -> Result<Page, Failure> {
+        let page = self.read::<Option<Vec<Object<wire::Sync>>>>()?;
+        let next = page.next_page().map(str::to_owned);
+        let syncs = page.data.unwrap_or_default().into_iter().map(|Object(sync)| {
+            Listed::of(kind, sync).ok_or_else(|| malformed("the API lists a sync that has no id"))
+        });
+        Ok(Page { syncs: syncs.collect::<Result<_, _>>()?, next })
+    }
+
+    /// Which executions run, ran and will run.
+    pub fn status(self) -> Result<Status, Failure> {
+        Ok(Status::of(&self.read::<Object<wire::Status>>()?.data.0))
+    }
+
+    /// Whose key it was.
+    pub fn me(self) -> Result<Me, Failure> {
+        Ok(Me::of(&self.read::<Object<wire::Identity>>()?.data.0))
+    }
+}
+
+/// Whether the sync is on, from an answer that is about this very sync.
+fn about(sync: &SyncRef, seen: &wire::Sync) -> Result<bool, Failure> {
+    match seen.id {
+        None => return Err(malformed("the answer does not say which sync it is about")),
+        Some(id) if id != sync.id => return Err(another(id)),
+        Some(_) => {}
+    }
+    seen.active.ok_or_else(|| malformed("the answer does not say whether the sync is on"))
+}
+
+fn another(id: Uuid) -> Failure {
+    malformed(format!("the answer is about another sync, `{id}`"))
+}
 
 /// What a look at one sync showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +95,15 @@ impl Looked {
             updated_at: sync.updated_at,
         }
     }
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// What it lists.
+    pub syncs: Vec<Listed>,
+    /// The token of the page after it, unless it is the last.
+    pub next: Option<String>,
 }
 
 /// One sync in a list. A list may be old when its last page arrives, so it

@@ -53,9 +53,38 @@ pub(super) struct Ask {
 
 /// A 2xx with its whole body, or a 404 of which the API itself says that it is
 /// one. Everything else is a [`Failure`].
-pub(super) enum Reply {
+#[derive(Clone)]
+pub enum Reply {
+    /// The body, which nobody has read yet.
     Body(Vec<u8>),
+    /// There is no such thing.
     NotFound(Failure),
+}
+
+/// What an answer is, from all of it that there is: its status, its headers,
+/// and its body or why that did not arrive. A failure's message holds none of
+/// the secrets.
+pub fn judge(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: Result<Vec<u8>, Failure>,
+    secrets: &[&str],
+) -> Result<Reply, Failure> {
+    if status.is_success() {
+        return body.map(Reply::Body);
+    }
+    // The status stands, with or without its explanation.
+    let body = body.ok();
+    let error = body.as_deref().and_then(|body| wire::object::<wire::Error>(body).ok());
+    let failure = refused(status, headers, error.as_ref(), secrets);
+    if status != StatusCode::NOT_FOUND {
+        return Err(failure);
+    }
+    if is_the_apis_own(headers, body.as_deref(), error.as_ref()) {
+        return Ok(Reply::NotFound(Failure { kind: FailureKind::Gone, ..failure }));
+    }
+    let message = format!("{}, but not in the API's words (a proxy, or a wrong `url`?)", failure.message);
+    Err(Failure { message, ..failure })
 }
 
 impl Reply {
@@ -64,7 +93,7 @@ impl Reply {
         match self {
             Self::NotFound(failure) => Err(failure),
             Self::Body(body) if body.is_empty() => Err(malformed("the API answered without a body")),
-            Self::Body(body) => serde_json::from_slice(&body).map_err(|error| {
+            Self::Body(body) => wire::object(&body).map_err(|error| {
                 let line = std::str::from_utf8(&body).unwrap_or_default().trim_start();
                 malformed(match error.classify() {
                     _ if line.starts_with('<') => "the answer is a web page (a proxy, or a wrong `url`?)",
@@ -171,22 +200,7 @@ impl Line {
     async fn hear(&self, mut response: Response, largest: usize, secrets: &[&str]) -> Result<Reply, Failure> {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
-        let body = self.body(response, largest).await;
-        if status.is_success() {
-            return body.map(Reply::Body);
-        }
-        // The status stands, with or without its explanation.
-        let body = body.ok();
-        let error = body.as_deref().and_then(|body| serde_json::from_slice::<wire::Error>(body).ok());
-        let failure = refused(status, &headers, error.as_ref(), secrets);
-        if status != StatusCode::NOT_FOUND {
-            return Err(failure);
-        }
-        if is_the_apis_own(&headers, body.as_deref(), error.as_ref()) {
-            return Ok(Reply::NotFound(Failure { kind: FailureKind::Gone, ..failure }));
-        }
-        let message = format!("{}, but not in the API's words (a proxy, or a wrong `url`?)", failure.message);
-        Err(Failure { message, ..failure })
+        judge(status, &headers, self.body(response, largest).await, secrets)
     }
 
     /// All of the body, if it comes in time and is not too large. The time is

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use server::{Act, Server, answer, header};
+use uuid::Uuid;
 
 use super::*;
 use crate::domain::organization::{KeySource, Proxy};

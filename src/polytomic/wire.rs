@@ -4,10 +4,44 @@
 //! whatever is missing or of an unexpected type is simply not known. What a
 //! decision needs is then asked for by its reader, who fails if it is not there.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use chrono::{DateTime, Utc};
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
+
+/// A body that is an object.
+pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice::<Object<T>>(body).map(|object| object.0)
+}
+
+/// What is written as an object, `{…}`. Left to itself, serde takes an array for
+/// one too, its elements for the properties in our order: any list of words from
+/// a gateway would be an error of the API's, and a list a confirmation.
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Properties<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Properties<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        from.deserialize_map(Properties(PhantomData)).map(Self)
+    }
+}
 
 /// A success: `{"data": …}`, with a page's successor beside it.
 #[derive(Deserialize)]
@@ -185,9 +219,9 @@ mod tests {
 
     #[test]
     fn without_data_there_is_no_answer() {
-        let reads = |text| {
-            let list = serde_json::from_str::<Envelope<Option<Vec<Sync>>>>(text).is_ok();
-            (serde_json::from_str::<Envelope<Sync>>(text).is_ok(), list)
+        let reads = |text: &str| {
+            let list = object::<Envelope<Option<Vec<Object<Sync>>>>>(text.as_bytes()).is_ok();
+            (object::<Envelope<Object<Sync>>>(text.as_bytes()).is_ok(), list)
         };
         for (text, expected) in [
             ("{}", (false, false)),
@@ -195,7 +229,11 @@ mod tests {
             ("<html>", (false, false)),
             (r#"{"data": {}}"#, (true, false)),
             (r#"{"data": null}"#, (false, true)),
-            (r#"{"data": [{}]}"#, (true, true)),
+            (r#"{"data": [{}]}"#, (false, true)),
+            ("[{}]", (false, false)),
+            ("[[{}]]", (false, false)),
+            (r#"{"data": ["248df4b7-aa70-47b8-a036-33ac447e668d", true]}"#, (false, false)),
+            (r#"{"data": [["248df4b7-aa70-47b8-a036-33ac447e668d"]]}"#, (false, false)),
         ] {
             assert_eq!(reads(text), expected, "{text}");
         }

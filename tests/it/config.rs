@@ -596,7 +596,7 @@ fn syntax_errors_do_not_hide_each_other() {
         "timezone = \"UTC\"\ntimezone = \"UTC\"\nx = \ny = foo\nz = \"open\n[retry]\nmaximum = \"1m\"\n",
         &[
             "2:1 the same key is there twice | keep one of the two",
-            "3:5 the value is missing | write `key = value`, or remove the key",
+            "3:5 the value is missing | write one after the `=`, or remove the key",
             "4:5 this is no value | a text is put into quotes: `\"…\"`",
             "5:10 invalid basic string, expected `\"`",
             "7:1 unknown key `maximum` in [retry] | did you mean `max`?",

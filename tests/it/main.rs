@@ -7,6 +7,7 @@ mod config;
 mod container;
 mod daemon;
 mod faults;
+mod fuzz;
 mod ledger;
 mod manual;
 mod model;

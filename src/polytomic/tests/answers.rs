@@ -121,6 +121,9 @@ async fn only_the_right_sync_in_the_right_state_is_a_confirmation() {
     let page = "<!doctype html><title>Sign in</title>";
     for (body, words) in [
         (data(OTHER_ID, false), "another sync"),
+        (format!("[{}]", data(ID, false)), "not as the API writes it"),
+        (format!(r#"[{{"id":"{ID}","active":false}}]"#), "not as the API writes it"),
+        (format!(r#"{{"data":["{ID}",false]}}"#), "not as the API writes it"),
         (data(ID, true), "the sync is on"),
         (format!(r#"{{"data":{{"id":"{ID}"}}}}"#), "does not say whether"),
         (format!(r#"{{"data":{{"id":"{ID}","active":"false"}}}}"#), "does not say whether"),
@@ -134,7 +137,8 @@ async fn only_the_right_sync_in_the_right_state_is_a_confirmation() {
         (data(ID, false)[..30].to_owned(), "in the middle"),
         ("OK".to_owned(), "no JSON"),
         ("\u{0}\u{fffd}".to_owned(), "no JSON"),
-        ("[".repeat(100_000), "no JSON"),
+        ("[".repeat(100_000), "not as the API writes it"),
+        (format!(r#"{{"data":{{"name":{}"#, "[".repeat(100_000)), "no JSON"),
     ] {
         let server = Server::start(&[answer(200, &[API], &body)]).await;
         let verdict = client(&server.url).set_active(&model(), false).await;
@@ -167,6 +171,10 @@ async fn a_sync_is_gone_only_if_the_api_itself_says_so() {
         (&[], "404 page not found\n", false),
         (&[], r#"{"message":"no Route matched with those values"}"#, false),
         (&[API], r#"{"status":503}"#, false),
+        // Lists are no objects, whatever their elements are.
+        (&[], r#"["Not Found", "no route"]"#, false),
+        (&[], "[null, null, 404]", false),
+        (&[API], "[]", false),
     ] {
         let server = Server::start(&[answer(404, headers, body)]).await;
         let client = client(&server.url);
