@@ -9,6 +9,7 @@ mod faults;
 mod ledger;
 mod pages;
 mod schedule;
+mod secrets;
 mod simulation;
 mod simulator;
 mod skipped;
