@@ -7,6 +7,7 @@
 mod answers;
 mod clocks;
 mod files;
+mod hostile;
 mod kill;
 mod ledgers;
 mod outages;
