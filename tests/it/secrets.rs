@@ -5,13 +5,15 @@ use std::fs;
 use std::io::{Read as _, Seek as _};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use chrono::TimeDelta;
+use intermission::clock::wall;
 
 /// A command that is to say something has so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: TimeDelta = TimeDelta::seconds(20);
 
 /// The forms in which a key could be seen.
 pub(crate) struct Forms(Vec<Vec<u8>>);
@@ -48,9 +50,9 @@ impl Forms {
         let mut said = tempfile::tempfile().unwrap();
         command.stdout(said.try_clone().unwrap()).stderr(said.try_clone().unwrap());
         let mut child = command.spawn().unwrap();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = wall() + PATIENCE;
         while child.try_wait().unwrap().is_none() {
-            if deadline < Instant::now() {
+            if deadline < wall() {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 break;
