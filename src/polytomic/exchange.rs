@@ -258,7 +258,11 @@ fn refused(
     if kind == FailureKind::Redirected {
         let elsewhere = text(headers, &LOCATION).and_then(|to| Url::parse(to).ok());
         let elsewhere = elsewhere.as_ref().and_then(Url::host_str).unwrap_or("another address");
-        message = format!("{message} to {}; redirects are not followed", quoted(elsewhere));
+        let elsewhere = quoted(elsewhere);
+        message = format!("{message} to {elsewhere}; redirects are not followed (check `url`)");
+    }
+    if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        message = format!("{message} (from a proxy that wants a password: check `proxy`)");
     }
     let asked = text(headers, &RETRY_AFTER);
     // Only these two are about pace.

@@ -2,6 +2,8 @@
 
 mod answers;
 mod faults;
+mod hostile;
+mod http2;
 mod keys;
 mod lists;
 mod server;

@@ -130,6 +130,8 @@ fn hint(cause: &str) -> &'static str {
         " (is this machine's clock right?)"
     } else if cause.contains("UnknownIssuer") {
         " (its certificate authority is not trusted here: see `ca_file`)"
+    } else if cause.contains("proxy auth") {
+        " (the proxy wants a password: check `proxy`)"
     } else {
         ""
     }

@@ -7,6 +7,7 @@
 mod answers;
 mod clocks;
 mod files;
+mod hostile;
 mod kill;
 mod ledgers;
 mod listen;
@@ -32,6 +33,8 @@ use intermission::simulator::{Operation, Server, Sync, World};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::secrets::Forms;
 
 /// How every key of these tests begins. No output may ever hold it.
 const KEY: &str = "pk-1f7e-never-to-be-seen";
@@ -285,14 +288,11 @@ impl Drop for Place {
             }
             return;
         }
-        for entry in fs::read_dir(self.directory.path()).unwrap().map(Result::unwrap) {
-            let is_key = entry.file_name().to_string_lossy().starts_with("key-");
-            if entry.file_type().unwrap().is_file() && !is_key {
-                let bytes = fs::read(entry.path()).unwrap();
-                let shows = bytes.windows(KEY.len()).any(|it| it == KEY.as_bytes());
-                assert!(!shows, "{} shows a key", entry.path().display());
-            }
+        let keys = Forms::of(KEY);
+        for arguments in [&["status"][..], &["status", "--format", "json"], &["history"]] {
+            keys.assert_not_said_by(self.command(arguments));
         }
+        keys.assert_not_below(self.directory.path(), &|name| name.starts_with("key-"));
     }
 }
 
@@ -305,12 +305,14 @@ struct Daemon {
 impl Daemon {
     /// As a crash would.
     fn kill(mut self) {
+        Forms::of(KEY).assert_not_shown_by(self.child.id());
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// As systemd would, and how long it took.
     fn terminate(mut self) -> (ExitStatus, TimeDelta) {
+        Forms::of(KEY).assert_not_shown_by(self.child.id());
         let began = clock::wall();
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         let status = self.wait();

@@ -14,6 +14,7 @@ mod model;
 mod package;
 mod pages;
 mod schedule;
+mod secrets;
 mod simulation;
 mod simulator;
 mod skipped;

@@ -108,7 +108,10 @@ async fn a_redirect_is_followed_nowhere() {
         let client = client(&server.url);
         assert_eq!(told(&client.set_active(&model(), false).await), "refused redirected");
         let failure = client.look(&model()).await.unwrap_err();
-        assert!(failure.message.ends_with("to 127.0.0.1; redirects are not followed"), "{failure}");
+        assert!(
+            failure.message.ends_with("to 127.0.0.1; redirects are not followed (check `url`)"),
+            "{failure}"
+        );
         assert_eq!(server.heard().len(), 2);
     }
     assert_eq!(elsewhere.connections(), 0);

@@ -13,16 +13,22 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::*;
 
-fn file(name: &str) -> PathBuf {
+pub(super) fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/polytomic/tests/tls").join(name)
 }
 
 async fn server(certificate: &str) -> Server {
+    Server::with(&[confirmed(true)], Some(acceptor(certificate, &[]))).await
+}
+
+/// The server's side, with the protocols that it offers.
+pub(super) fn acceptor(certificate: &str, protocols: &[&[u8]]) -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_file(file(certificate)).unwrap();
     let key = PrivateKeyDer::from_pem_file(file("leaf-key.pem")).unwrap();
-    let config =
+    let mut config =
         ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-    Server::with(&[confirmed(true)], Some(TlsAcceptor::from(Arc::new(config)))).await
+    config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 async fn look(certificate: &str, ca_file: Option<PathBuf>) -> (Result<SyncState, Failure>, usize) {

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use super::night::{CONTACTS, Daemon, EMEA, FAR, LEADS, Night, STRIPE, Window, row, soon};
+use super::night::{CONTACTS, Daemon, EMEA, FAR, LEADS, Night, STRIPE, Window, key, row, soon};
 
 /// The two ways to make a daemon read its file again.
 #[derive(Clone, Copy)]
@@ -218,8 +218,8 @@ fn a_key_that_is_changed_together_with_a_broken_file_is_used() {
     night.write(&[Window::new("patching", span.clone()).of(&[CONTACTS])]);
     let daemon = night.start();
     night.until_state(CONTACTS, "held");
-    night.world().set_key("default", "another-key").unwrap();
-    std::fs::write(night.path("default.key"), "another-key\n").unwrap();
+    night.world().set_key("default", key("rotated")).unwrap();
+    std::fs::write(night.path("default.key"), format!("{}\n", key("rotated"))).unwrap();
     night.write_nonsense();
     night.run(&["reload"], 78);
     night.until_resumed(CONTACTS);

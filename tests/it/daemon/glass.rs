@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::skipped::skipped;
 
-use super::night::{CONTACTS, EMEA, FAR, LEADS, Night, Part, STRIPE, Window, row, soon};
+use super::night::{CONTACTS, EMEA, FAR, LEADS, Night, Part, STRIPE, Window, key, row, soon};
 
 /// A night in which these syncs are paused, and whose host is then lost: what
 /// is left is its history.
@@ -161,7 +161,7 @@ fn a_key_or_an_organization_that_is_missing_is_told_for_each_sync() {
     night.person_switches(EMEA, false);
     night.remove_emea();
     let path = night.path("default.key");
-    std::fs::write(&path, "another-key\n").unwrap();
+    std::fs::write(&path, format!("{}\n", key("wrong"))).unwrap();
     let arguments = ["resume", "--from-history", "-", "--format", "json"];
     let answer = night.run_with(&history, &arguments, 1).json();
     let (what, why) = outcome(&answer, CONTACTS);
@@ -169,7 +169,7 @@ fn a_key_or_an_organization_that_is_missing_is_told_for_each_sync() {
     let (what, why) = outcome(&answer, EMEA);
     assert!(what == "not resumed" && why.contains("no organization `emea`"), "{why}");
     assert!(!night.is_on(CONTACTS) && !night.is_on(EMEA));
-    std::fs::write(&path, "default-key\n").unwrap();
+    std::fs::write(&path, format!("{}\n", key("default"))).unwrap();
     night.run_with(&history, &arguments, 1);
     assert!(night.is_on(CONTACTS));
 }
@@ -212,7 +212,7 @@ fn the_lines_for_a_shell_resume_what_is_held() {
     daemon.kill();
     night.write_nonsense();
     let lines = night.run(&["status", "--curl"], 0).out;
-    assert!(!lines.contains("default-key") && !lines.contains("emea-key"), "{lines}");
+    assert!(!lines.contains(&key("default")) && !lines.contains(&key("emea")), "{lines}");
     assert!(lines.contains("# Stripe to Snowflake (bulk), held for patching until "), "{lines}");
 
     let mut shell = Command::new("/bin/sh");

@@ -11,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,6 +24,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::secrets::Forms;
+
 /// A condition that is not met by then will not be.
 const DEADLINE: TimeDelta = TimeDelta::seconds(60);
 
@@ -33,6 +35,9 @@ pub(super) const PATIENCE: TimeDelta = TimeDelta::seconds(5);
 
 /// An end that no test lives to see.
 pub(super) const FAR: f64 = 3600.0;
+
+/// How every key of the night begins. It is searched for in all that is said.
+const KEY: &str = "k3y-0f-a-n1ght-5e8d2b7c9f41";
 
 /// Who does things in Polytomic's own pages.
 pub(super) const PERSON: &str = "Grace Hopper";
@@ -78,7 +83,7 @@ impl Night {
         let mut world = World::new(1);
         let now = wall();
         for organization in ["default", "emea"] {
-            world.add_organization(organization, format!("{organization}-key"));
+            world.add_organization(organization, key(organization));
         }
         for part in [CONTACTS, LEADS, STRIPE, EMEA, FENCE] {
             world.add(now, part.organization, Sync::new(part.kind, part.id, part.name, now)).unwrap();
@@ -90,9 +95,9 @@ impl Night {
             runtime.block_on(Server::bind("127.0.0.1:0", Arc::clone(&world), Arc::new(wall))).unwrap();
         let night = Self { directory: tempfile::tempdir().unwrap(), world, server, _runtime: runtime };
         for organization in ["default", "emea"] {
-            let key = night.path(&format!("{organization}.key"));
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(key).unwrap();
-            writeln!(file, "{organization}-key").unwrap();
+            let path = night.path(&format!("{organization}.key"));
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+            writeln!(file, "{}", key(organization)).unwrap();
         }
         night
     }
@@ -326,8 +331,14 @@ impl Night {
 }
 
 impl Drop for Night {
+    /// What a failed test leaves to read; after any other, nothing may show a key.
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            for arguments in [&["status"][..], &["status", "--format", "json"], &["history"]] {
+                keys().assert_not_said_by(self.command(arguments));
+            }
+            let is_key = |name: &str| Path::new(name).extension().is_some_and(|it| it == "key");
+            keys().assert_not_below(self.directory.path(), &is_key);
             return;
         }
         let log = std::fs::read_to_string(self.path("log")).unwrap_or_default();
@@ -341,6 +352,16 @@ impl Drop for Night {
         }
         eprintln!("The daemon's log:\n{log}\nThe API's record:\n{record}");
     }
+}
+
+/// The key of an organization, or another one, that the search covers too.
+pub(super) fn key(organization: &str) -> String {
+    format!("{KEY}-{organization}")
+}
+
+/// What is searched for: both keys begin with it.
+fn keys() -> Forms {
+    Forms::of(KEY)
 }
 
 /// When a sync was paused and resumed.
@@ -431,6 +452,7 @@ impl Said {
     fn of(arguments: &[&str], output: Output, code: i32) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let (out, err) = (text(output.stdout), text(output.stderr));
+        keys().assert_not_in(&format!("{arguments:?}"), [out.as_str(), &err].concat());
         assert_eq!(output.status.code(), Some(code), "{arguments:?} says:\n{out}\nand to stderr:\n{err}");
         Self { out, err }
     }
@@ -463,6 +485,7 @@ impl Daemon {
 
     /// SIGKILL.
     pub(super) fn kill(mut self) {
+        keys().assert_not_shown_by(self.child.id());
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -483,6 +506,7 @@ impl Daemon {
     }
 
     fn signal(&self, signal: Signal) {
+        keys().assert_not_shown_by(self.child.id());
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
