@@ -172,12 +172,13 @@ impl Unsettled {
     }
 }
 
-/// How often, and since when, Polytomic has said that it does not know a sync.
+/// How often in a row Polytomic has said that it does not know a sync. Answers
+/// that come close upon one another count as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
-    /// The first such answer.
+    /// The last such answer that counted.
     pub since: DateTime<Utc>,
-    /// How many there were in a row.
+    /// How many counted.
     pub times: u32,
 }
 

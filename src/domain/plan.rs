@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::backoff::Backoff;
 use super::calendar::{Desired, Pause};
@@ -59,8 +59,10 @@ impl Default for Rules {
 /// A sync that Polytomic does not know is asked for again after this long.
 pub const GONE_RETRY: Duration = Duration::from_hours(1);
 
-/// How many answers of "not known", over how long, make us forget a sync.
-const GONE_FOR_GOOD: (u32, TimeDelta) = (3, TimeDelta::hours(24));
+/// So many answers of "not known", each [`GONE_RETRY`] after the one before, make
+/// us forget a sync: a day of them. They are counted and not measured from the
+/// first to the last, because a clock that is set forward makes a day of a minute.
+const GONE_FOR_GOOD: u32 = 25;
 
 /// The circumstances under which one sync's next step is decided.
 #[derive(Debug, Clone, Copy)]

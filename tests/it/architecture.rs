@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-mod source;
+pub(crate) mod source;
 
 use source::{Source, has_word, rust_files};
 

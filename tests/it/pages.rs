@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::architecture::source::rust_files;
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -53,6 +55,28 @@ fn every_dependency_has_its_reason() {
         .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
         .collect();
     assert_eq!(reasons, dependencies, "the left has reasons, the right is in Cargo.toml");
+}
+
+#[test]
+fn the_tests_that_guarantees_are_shown_by_exist() {
+    let page = read("docs/guarantees.md");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| P"))
+        .map(|line| line.trim_matches('|').split(" | ").collect())
+        .collect();
+    assert_eq!(rows.len(), 18, "a row for each promise");
+    let code: String =
+        ["src", "tests"].iter().flat_map(|folder| rust_files(folder)).map(|it| it.text).collect();
+    for row in &rows {
+        let shown_by = row.last().expect("a row has cells");
+        let named: Vec<&str> =
+            shown_by.split('`').skip(1).step_by(2).filter(|it| !it.contains('/')).collect();
+        assert!(!named.is_empty() || shown_by.contains("simulation"), "{}: no test is named", row[0]);
+        for name in named {
+            assert!(code.contains(&format!("fn {name}(")), "{}: there is no test `{name}`", row[0]);
+        }
+    }
 }
 
 #[test]

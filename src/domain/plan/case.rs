@@ -35,6 +35,8 @@ pub struct Case {
     pub looked: Option<Uptime>,
     /// Whether it was told that Polytomic does not know this sync.
     pub absent: bool,
+    /// When this process last counted an answer that said so of a held sync.
+    pub gone_counted: Option<Uptime>,
     /// What the last request met, if it was not what it was sent for.
     pub trouble: Option<String>,
 }
@@ -128,6 +130,7 @@ impl Case {
             heard: None,
             looked: None,
             absent: false,
+            gone_counted: None,
             trouble: None,
         }
     }
@@ -228,6 +231,10 @@ impl Case {
                 self.call = Some(Call::Resume { before: Box::new(before) });
             }
             Step::Keep { hold, retry, .. } => {
+                let counted = |hold: Option<&Hold>| hold.and_then(|it| it.gone).map(|it| it.times);
+                if counted(Some(hold)) > counted(self.hold.as_ref()) {
+                    self.gone_counted = self.heard;
+                }
                 self.hold = Some((**hold).clone());
                 self.retry = *retry;
             }

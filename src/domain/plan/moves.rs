@@ -380,12 +380,17 @@ impl Decision<'_> {
     /// A sync that we hold is not known (any more): it was deleted, or the key
     /// is now another organization's. Only time can tell.
     pub(super) fn gone(&self, hold: &Hold) -> Step {
-        let before = hold.gone.unwrap_or(Gone { since: self.turn.now.wall, times: 0 });
-        let gone = Gone { times: before.times.saturating_add(1), ..before };
-        let (times, span) = GONE_FOR_GOOD;
-        let long_enough = self.turn.now.wall.signed_duration_since(gone.since) >= span;
-        if gone.times >= times && long_enough && self.turn.key_proven {
-            let detail = format!("Polytomic has not known it for a day, {} answers in a row", gone.times);
+        let now = self.turn.now;
+        let before = hold.gone.unwrap_or(Gone { since: now.wall, times: 0 });
+        // What an earlier process counted has no uptime. Its wall clock may have been
+        // wrong, and then this counts one answer too early, and no more than one.
+        let counts = match self.case.gone_counted {
+            Some(at) => at + GONE_RETRY <= now.uptime,
+            None => before.times == 0 || now.wall.signed_duration_since(before.since).abs() >= an_hour(),
+        };
+        let gone = if counts { Gone { since: now.wall, times: before.times + 1 } } else { before };
+        if gone.times >= GONE_FOR_GOOD && self.turn.key_proven {
+            let detail = format!("Polytomic has not known it in {} answers, an hour apart each", gone.times);
             let event = self.event(EventKind::Forgotten, hold.holders.first());
             return Step::Forget { events: vec![Event { detail: Some(detail), ..event }] };
         }
@@ -445,4 +450,8 @@ impl Decision<'_> {
 /// Whether what was sent at `sent` was sent after the pause began.
 fn begun(pause: &Pause, sent: Moment) -> bool {
     pause.holders.iter().map(|it| it.pauses).min().is_none_or(|begins| begins <= sent.wall)
+}
+
+fn an_hour() -> TimeDelta {
+    TimeDelta::from_std(GONE_RETRY).expect("an hour is in range")
 }

@@ -418,21 +418,54 @@ fn it_is_told_once_that_a_sync_is_overdue_and_once_that_it_recovered() {
 
 #[test]
 fn a_deleted_sync_is_forgotten_after_a_day_and_only_if_the_key_works_elsewhere() {
-    let day = 24 * 3600;
+    let hour = 3600;
     let mut case = row(HoldState::Held);
-    for (now, expected) in [(210, "held +gone"), (4000, "held"), (210 + day - 1, "held")] {
+    for answer in 0..24 {
+        let now = 210 + answer * hour;
         let step = decide(&saw(case.clone(), SyncState::Gone, now), &Desired::Running, now);
-        assert_eq!(word(&step), expected, "at {now}");
+        assert_eq!(word(&step), if answer == 0 { "held +gone" } else { "held" }, "answer {answer}");
+        case = saw(case, SyncState::Gone, now);
         case.take(&step);
         // It is asked for again an hour later (an overdue row tells so first).
         case.hold.as_mut().unwrap().overdue_told = true;
-        check(&case, &Desired::Running, now + 3599, "rest");
-        check(&case, &Desired::Running, now + 3600, "look");
+        check(&case, &Desired::Running, now + hour - 1, "rest");
+        check(&case, &Desired::Running, now + hour, "look");
     }
-    let seen = saw(case, SyncState::Gone, 210 + day);
-    let unproven = decide_with(&seen, &Desired::Running, 210 + day, |turn| turn.key_proven = false);
+    let day = 210 + 24 * hour;
+    let seen = saw(case.clone(), SyncState::Gone, day);
+    let unproven = decide_with(&seen, &Desired::Running, day, |turn| turn.key_proven = false);
     assert_eq!(word(&unproven), "held");
-    check(&seen, &Desired::Running, 210 + day, "forget +forgotten");
+    check(&seen, &Desired::Running, day, "forget +forgotten");
+    // A reload that asks sooner adds nothing.
+    check(&saw(case, SyncState::Gone, day - 1), &Desired::Running, day - 1, "held");
+}
+
+#[test]
+fn a_clock_that_is_set_forward_does_not_make_a_day_of_a_minute() {
+    let year = |now: i64| Moment { wall: at(now) + chrono::TimeDelta::days(365), ..moment(now) };
+    let mut case = row(HoldState::Held);
+    for now in (210..210 + 24 * 3600).step_by(1200) {
+        let seen = saw(case.clone(), SyncState::Gone, now);
+        let jump = now > 210;
+        let step = decide_with(&seen, &Desired::Running, now, |turn| {
+            turn.now = if jump { year(now) } else { moment(now) };
+        });
+        assert!(matches!(step, Step::Keep { .. }), "at {now}: {step:?}");
+        case = seen;
+        case.take(&step);
+        case.hold.as_mut().unwrap().overdue_told = true;
+    }
+    // Nor does a process that starts: what it finds counts once.
+    let mut hold = case.hold.unwrap();
+    hold.gone.as_mut().unwrap().times = 3;
+    let mut restarted = Case::remembered(hold);
+    for now in [300_000, 300_060, 300_120] {
+        let seen = saw(restarted.clone(), SyncState::Gone, now);
+        let step = decide_with(&seen, &Desired::Running, now, |turn| turn.now = year(now));
+        restarted = seen;
+        restarted.take(&step);
+    }
+    assert_eq!(restarted.hold.unwrap().gone.unwrap().times, 4);
 }
 
 #[test]

@@ -8,11 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// One source file.
-pub(super) struct Source {
+pub(crate) struct Source {
     /// Where it is, from the repository's root, with `/` between.
     pub(super) path: String,
     /// All of it.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The same without comments, and with its literals emptied. Lines stay
     /// where they are.
     pub(super) code: String,
@@ -34,7 +34,7 @@ pub(super) fn root() -> PathBuf {
 
 /// Every Rust file below `folder`, sorted by path. A folder that is not there
 /// has none.
-pub(super) fn rust_files(folder: &str) -> Vec<Source> {
+pub(crate) fn rust_files(folder: &str) -> Vec<Source> {
     let mut paths = Vec::new();
     collect(&root().join(folder), &mut paths);
     paths.sort();
