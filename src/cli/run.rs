@@ -7,7 +7,7 @@ use clap::Args;
 use super::failure::Failure;
 use super::logging::{self, LogFormat};
 use super::{Exit, Global, Outcome, block_on, times};
-use crate::daemon::{self, Signals, Start};
+use crate::daemon::{self, Signals, Start, StartError};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -40,7 +40,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     let start = Start { config: global.config.clone(), state: global.state.clone(), serve: !arguments.once };
     block_on(async {
         if arguments.release_only {
-            release_only(global, start, arguments.timeout).await?;
+            return release_only(global, start, arguments.timeout).await;
         } else if arguments.once {
             start.open()?.run_once(arguments.timeout).await?;
         } else {
@@ -54,12 +54,20 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
 }
 
 /// What the failsafe timer runs. Where nothing was ever paused there is no
-/// ledger, and none is made.
-async fn release_only(global: &Global, start: Start, within: Duration) -> Result<(), Failure> {
+/// ledger, and none is made. A daemon that is alive is what it mostly meets: the exit
+/// code tells that, and an error every five minutes would hide the real ones.
+async fn release_only(global: &Global, start: Start, within: Duration) -> Outcome {
     let ledger = daemon::ledger_path(global.state.as_deref(), &global.config);
     if matches!(ledger.try_exists(), Ok(false)) {
-        return Ok(());
+        return Ok(Exit::Success);
     }
-    start.open_offline()?.run_once(within).await?;
-    Ok(())
+    let daemon = match start.open_offline() {
+        Err(error @ StartError::Held { .. }) => {
+            tracing::debug!("Nothing to do: {error}");
+            return Ok(Exit::Held);
+        }
+        opened => opened?,
+    };
+    daemon.run_once(within).await?;
+    Ok(Exit::Success)
 }

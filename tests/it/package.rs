@@ -283,7 +283,10 @@ fn an_upgrade_inside_a_window_keeps_what_is_held(machine: &mut Machine, polytomi
 }
 
 fn removal_can_be_told_to_keep_what_is_paused(machine: &mut Machine, polytomic: &Polytomic) {
-    machine.must("INTERMISSION_KEEP_PAUSED=1 dpkg --remove intermission").says(&["STILL PAUSED", "Leads"]);
+    // Seconds that are none do not keep the package from going.
+    let removed =
+        machine.must("INTERMISSION_REMOVAL_SECONDS=2m INTERMISSION_KEEP_PAUSED=1 dpkg --remove intermission");
+    removed.says(&["is seconds, not `2m`", "STILL PAUSED", "Leads"]);
     machine.must("test ! -e /usr/bin/intermission && test -s /var/lib/intermission/ledger.db");
     machine.must("dpkg --install /root/intermission_1.2.4-1.deb");
     machine.must("systemctl start intermission");

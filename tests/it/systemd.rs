@@ -171,6 +171,8 @@ fn the_failsafe_resumes_what_a_masked_service_left() {
     scene.drop_in("intermission-failsafe.service", note);
     scene.must("systemctl start intermission-failsafe");
     assert_eq!(scene.must("cat /run/ended").trim(), "success 75");
+    // Every five minutes, so without an error in the journal.
+    scene.must("journalctl --sync && ! journalctl -t intermission | grep 'holds the ledger'");
 
     scene.must("systemctl mask --now intermission");
     scene.put("/etc/intermission/intermission.toml", "[[window\n");
