@@ -68,6 +68,15 @@ impl Change {
         })
     }
 
+    /// The rows it leaves, and the syncs whose row it drops, in its order.
+    pub fn rows(&self) -> impl Iterator<Item = (&SyncRef, Option<&Hold>)> {
+        self.0.iter().filter_map(|write| match write {
+            Write::PutHold(hold) => Some((&hold.sync, Some(&**hold))),
+            Write::DropHold(sync) => Some((sync, None)),
+            Write::PutWatch(_) | Write::DropWatch(_) | Write::Record(..) => None,
+        })
+    }
+
     /// What it adds to the journal.
     pub fn events(&self) -> impl Iterator<Item = (DateTime<Utc>, &Event)> {
         self.0.iter().filter_map(|write| match write {

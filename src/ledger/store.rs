@@ -246,7 +246,7 @@ impl Store {
 
 /// Hands every row to `read`.
 fn each(connection: &Connection, sql: &str, mut read: impl FnMut(&Row<'_>)) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         read(row);

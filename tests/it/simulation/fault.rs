@@ -1,5 +1,16 @@
 //! What can go wrong. Each is counted by what it strikes, and a run in which
 //! one never struck fails.
+//!
+//! Not here, and why:
+//! - A ledger with damaged rows, or one put back from an old backup: what was
+//!   promised to people who acted since cannot be kept. `ledger.rs` shows what
+//!   is read of the one; the other is a set of rows like any.
+//! - A sync deleted and created anew has another id: it is `SyncGone` with
+//!   `SyncAdded`.
+//! - A daemon on another host with a ledger of its own is, to this one,
+//!   somebody at Polytomic.
+//! - An API that answers a look with what was so before: a person's act that it
+//!   hides cannot be respected, and nobody can promise otherwise.
 
 macro_rules! faults {
     ($($(#[doc = $what:literal])* $fault:ident: $($on:ident)+;)*) => {
@@ -90,6 +101,12 @@ faults! {
     ClockForward: World;
     /// The clock says a date before the release, and is set right later.
     ClockBeforeRelease: World;
+    /// The clock is slewed, or has a leap second.
+    ClockSlewed: World;
+    /// The clocks of a window's zone change.
+    SummerTime: World;
+    /// A window is in another zone, or its zone's rules changed.
+    ZoneChanged: World;
     /// The machine sleeps.
     Suspend: World;
     /// An open or coming window is made longer.

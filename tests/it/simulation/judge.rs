@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use intermission::domain::calendar::{Calendar, Desired};
+use intermission::domain::hold::{Hold, HoldState};
 use intermission::domain::moment::Moment;
 use intermission::domain::sync::{SyncRef, SyncState};
 use intermission::domain::window::Occurrence;
@@ -71,6 +72,22 @@ impl Judge {
     pub(super) fn blocks_moved(&mut self) {
         self.foreign.clear();
         self.respected.clear();
+    }
+
+    /// There is no daemon: blocks may begin and end unseen.
+    pub(super) fn nobody_watches(&mut self) {
+        self.foreign.clear();
+    }
+
+    /// The process dies, and with it every decision for a person that the
+    /// ledger does not have.
+    pub(super) fn dies(&mut self, rows: &BTreeMap<SyncRef, Hold>) {
+        self.respected.retain(|sync, occurrences| {
+            rows.get(sync).is_some_and(|row| {
+                row.state == HoldState::Released
+                    && occurrences.iter().all(|it| row.left_alone.iter().any(|other| other.is(it)))
+            })
+        });
     }
 
     /// The daemon saw that somebody had switched the sync on.

@@ -4,20 +4,21 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use intermission::domain::backoff::Backoff;
 use intermission::domain::calendar::{Calendar, OpenWindows};
 use intermission::domain::event::EventKind;
-use intermission::domain::hold::HoldState;
+use intermission::domain::hold::{Hold, HoldState};
 use intermission::domain::moment::Moment;
 use intermission::domain::organization::{KeySource, Organization, Proxy};
 use intermission::domain::plan::{Evidence, Rules};
 use intermission::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use intermission::domain::verdict::{Failure, FailureKind, Verdict};
 use intermission::domain::window::{Dates, End, OnManualResume, Start, Times, When, Window};
+use intermission::domain::zone::Zone;
 use intermission::ledger::{Change, Store};
 use intermission::polytomic::Limits;
 use intermission::polytomic::throttle::Outcome;
@@ -29,6 +30,16 @@ use super::api::{Api, Who};
 use super::fault::{Fault, On};
 use super::judge::Judge;
 
+/// A line of the history, made only where somebody is going to read it.
+macro_rules! note {
+    ($world:expr, $($what:tt)+) => {
+        if $world.is_recorded {
+            let what = format!($($what)+);
+            $world.note(&what);
+        }
+    };
+}
+
 mod course;
 mod daemon;
 mod judging;
@@ -38,7 +49,7 @@ mod scene;
 mod storage;
 mod unkind;
 
-use scene::{organization, sync, windows};
+use scene::{organization, some_zone, sync, windows};
 use storage::Disk;
 
 /// The longest life of a request that is never answered, as configured.
@@ -118,6 +129,8 @@ pub(super) struct World {
     next_number: u64,
     pub(super) api: Api,
     store: Store,
+    // What the store says of each sync, so that nobody has to read all of it.
+    rows: BTreeMap<SyncRef, Hold>,
     reconciler: Option<Reconciler>,
     process: u64,
     sleeps: u64,
@@ -134,6 +147,7 @@ pub(super) struct World {
     judge: Judge,
     met: BTreeMap<(Fault, On), u64>,
     log: String,
+    is_recorded: bool,
     // How unkind this world is: no faults at all in some, many in others.
     unkindness: f64,
     people: f64,
@@ -162,9 +176,28 @@ pub(super) enum Plant {
     UnknownIsRefused,
     /// A resume is confirmed and never carried out.
     ResumeDoesNothing,
+    /// A start does not know whom it leaves alone.
+    ForgetsLeftAlone,
+    /// A start takes every sync that is skipped for its own.
+    SkippedIsHeld,
+    /// A start makes nothing of what an operator or a window's end left to resume.
+    ForgetsResuming,
 }
 
 impl Plant {
+    /// What a start makes of the rows.
+    fn defect(self, holds: &mut Vec<Hold>) {
+        match self {
+            Self::ForgetsLeftAlone => holds.retain(|it| it.state != HoldState::Released),
+            Self::ForgetsResuming => holds.retain(|it| it.state != HoldState::Resuming),
+            Self::SkippedIsHeld => holds
+                .iter_mut()
+                .filter(|it| it.state == HoldState::Skipped)
+                .for_each(|it| it.state = HoldState::Held),
+            _ => {}
+        }
+    }
+
     fn verdict(self, verdict: Verdict) -> Verdict {
         match (self, verdict) {
             (Self::UnknownIsApplied, Verdict::Unknown(_)) => Verdict::Applied,
@@ -187,6 +220,11 @@ impl World {
             "2027-03-27T20:00:00Z",
             "2027-10-30T20:00:00Z",
             "2027-11-06T20:00:00Z",
+            // Lord Howe, by half an hour, and Cairo, at midnight.
+            "2027-04-03T06:00:00Z",
+            "2027-10-02T06:00:00Z",
+            "2027-04-29T12:00:00Z",
+            "2027-10-28T12:00:00Z",
             "2027-06-01T20:00:00Z",
         ];
         let wall: DateTime<Utc> = nights[rng.usize(..nights.len())].parse().unwrap();
@@ -207,6 +245,7 @@ impl World {
             next_number: 0,
             api: Api::default(),
             store: Store::in_memory().unwrap(),
+            rows: BTreeMap::new(),
             reconciler: None,
             process: 0,
             sleeps: 0,
@@ -222,6 +261,7 @@ impl World {
             judge: Judge::default(),
             met: BTreeMap::new(),
             log: String::new(),
+            is_recorded: false,
             unkindness,
             people,
             clocks_move,
@@ -245,8 +285,24 @@ impl World {
             world.disk = Some(disk);
         }
         let days = 2 + world.rng.u64(..3);
+        world.count_clock_changes(days);
         world.schedule_the_unkind(Duration::from_hours(24 * days));
         world
+    }
+
+    /// With a history, for a seed that failed.
+    pub(super) fn recorded(mut self) -> Self {
+        self.is_recorded = true;
+        self
+    }
+
+    /// Windows that live through a night in which the clocks of their zone change.
+    fn count_clock_changes(&mut self, days: u64) {
+        let until = self.wall + TimeDelta::days(i64::try_from(days).unwrap());
+        let zones = self.windows.iter().map(|it| it.times.zone());
+        let changes =
+            zones.filter(|it| it.next_transition(self.wall).is_some_and(|it| it.at < until)).count();
+        (0..changes).for_each(|_| self.meet(Fault::SummerTime, On::World));
     }
 
     fn schedule_the_unkind(&mut self, span: Duration) {
@@ -322,7 +378,7 @@ impl World {
             Happening::Read { process, look, answers_in } => self.read(process, *look, answers_in),
             Happening::Apply { sync, active, request } => {
                 let now = self.now();
-                self.note(&format!("the API applies request {request}: {sync} active={active}"));
+                note!(self, "the API applies request {request}: {sync} active={active}");
                 if !(active && self.plant == Plant::ResumeDoesNothing) {
                     self.api.apply(&sync, active, Who::Daemon { request }, now);
                 }
@@ -337,12 +393,12 @@ impl World {
             Happening::ClockIsSetRight => self.set_clock_right(),
             Happening::OrganizationIsDown { organization } => self.organization_goes_down(organization),
             Happening::OrganizationIsUp { organization } => {
-                self.note(&format!("organization {organization} is up"));
+                note!(self, "organization {organization} is up");
                 self.down.remove(&organization);
             }
             Happening::SyncGoes => self.sync_goes(),
             Happening::SyncIsBack { sync } => {
-                self.note(&format!("{sync} is back"));
+                note!(self, "{sync} is back");
                 self.judge.person_acts(&sync);
                 self.api.is_back(&sync);
             }

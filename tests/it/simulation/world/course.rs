@@ -41,7 +41,7 @@ impl World {
         let strikes = |(fault, it): &&(Fault, On)| *it == on && failure_of(*fault).is_some();
         let possible: Vec<Fault> = Fault::ALL.iter().filter(strikes).map(|(fault, _)| *fault).collect();
         let fault = possible[self.rng.usize(..possible.len())];
-        self.note(&format!("  it meets {fault:?}"));
+        note!(self, "  it meets {fault:?}");
         self.meet(fault, on);
         let (kind, applied) = failure_of(fault).expect("only such were asked for");
         let mut failure = Failure::new(kind, format!("{fault:?}"));

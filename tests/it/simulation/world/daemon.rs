@@ -9,8 +9,9 @@ impl World {
         }
         self.process += 1;
         self.booted = self.uptime;
-        let contents = self.store.contents().unwrap();
-        self.note(&format!("process {} starts with {} rows", self.process, contents.holds.len()));
+        let mut contents = self.store.contents().unwrap();
+        self.plant.defect(&mut contents.holds);
+        note!(self, "process {} starts with {} rows", self.process, contents.holds.len());
         let owed =
             contents.holds.iter().any(|hold| hold.state.owes_resume() || hold.state == HoldState::Settling);
         let in_force = (!self.config_is_broken).then(|| self.read_config());
@@ -74,7 +75,7 @@ impl World {
             match action {
                 Action::Write { change } => {
                     for (_, event) in change.events() {
-                        self.note(&format!("daemon: {event}"));
+                        note!(self, "daemon: {event}");
                         if let (EventKind::Released, Some(sync), Some(calendar)) =
                             (event.kind, &event.sync, &self.in_force)
                         {

@@ -9,7 +9,7 @@ impl World {
         let Some(calendar) = self.in_force.clone().filter(|_| self.reconciler.is_some()) else {
             self.covered.clear();
             self.open = None;
-            self.judge.blocks_moved();
+            self.judge.nobody_watches();
             return;
         };
         if self.open.as_ref().is_some_and(|open| open.holds_at(self.wall)) {

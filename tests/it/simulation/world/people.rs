@@ -15,7 +15,7 @@ impl World {
         let sync = &syncs[self.rng.usize(..syncs.len())];
         let to = self.api.state(sync) == SyncState::Inactive;
         self.meet(if to { Fault::PersonOn } else { Fault::PersonOff }, On::World);
-        self.note(&format!("somebody sets {sync} active={to}"));
+        note!(self, "somebody sets {sync} active={to}");
         let now = self.now();
         self.judge.person_acts(sync);
         self.api.person_sets(sync, to, now);
@@ -34,7 +34,7 @@ impl World {
             && let Ok(actions) = reconciler.forget(&gone, "operator", now)
         {
             self.meet(Fault::OperatorForget, On::World);
-            self.note(&format!("an operator forgets {gone}"));
+            note!(self, "an operator forgets {gone}");
             self.judge.forgotten(&gone);
             self.carry_out(actions);
             return self.pass();
@@ -44,7 +44,7 @@ impl World {
             _ => Selection::Syncs(vec![sync]),
         };
         let (resumed, actions) = reconciler.resume(&selection, "operator", Some("because"), now);
-        self.note(&format!("an operator resumes {} syncs", resumed.len()));
+        note!(self, "an operator resumes {} syncs", resumed.len());
         if resumed.iter().any(|it| !it.ended.is_empty()) {
             self.meet(Fault::OperatorResume, On::World);
         }
@@ -68,7 +68,7 @@ impl World {
         let which = self.rng.usize(..self.windows.len());
         let syncs: Vec<SyncRef> = self.api.syncs().cloned().collect();
         let sync = syncs[self.rng.usize(..syncs.len())].clone();
-        let fault = match self.rng.u8(..10) {
+        let fault = match self.rng.u8(..11) {
             0 => self.lengthen(which, 300, Fault::WindowExtended),
             1 | 2 => self.lengthen(which, 20, Fault::WindowShortened),
             3 if self.windows.len() > 1 => {
@@ -89,10 +89,11 @@ impl World {
             }
             7 => self.move_organization(&sync.organization, Fault::UrlChanged),
             8 => self.move_organization(&sync.organization, Fault::KeyMoved),
+            9 => self.move_to_zone(which),
             _ => return self.break_or_mend_file(),
         };
         self.meet(fault, On::World);
-        self.note(&format!("somebody edits the file: {fault:?}, window {which}"));
+        note!(self, "somebody edits the file: {fault:?}, window {which}");
         if !self.config_is_broken {
             self.reload();
         }
@@ -106,6 +107,16 @@ impl World {
             self.windows[which].times = times;
         }
         fault
+    }
+
+    fn move_to_zone(&mut self, which: usize) -> Fault {
+        let times = &self.windows[which].times;
+        let (start, end, dates) = (times.start().clone(), times.end().clone(), times.dates().clone());
+        let zone = some_zone(&mut self.rng);
+        if let Ok(times) = Times::new(start, end, dates, zone, self.wall) {
+            self.windows[which].times = times;
+        }
+        Fault::ZoneChanged
     }
 
     fn move_organization(&mut self, name: &Name, fault: Fault) -> Fault {
@@ -125,12 +136,12 @@ impl World {
     fn break_or_mend_file(&mut self) {
         self.config_is_broken = !self.config_is_broken;
         if self.config_is_broken {
-            self.note("somebody breaks the file");
+            note!(self, "somebody breaks the file");
             if self.reconciler.is_some() {
                 self.meet(Fault::ConfigBrokenAtReload, On::World);
             }
         } else {
-            self.note("somebody mends the file");
+            note!(self, "somebody mends the file");
             self.reload();
         }
     }

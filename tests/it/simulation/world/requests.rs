@@ -76,7 +76,7 @@ impl World {
     pub(super) fn post(&mut self, sync: SyncRef, organization: Arc<Organization>, active: bool) {
         let sent = self.now();
         let request = self.next_number;
-        self.note(&format!("request {request} leaves: {sync} active={active}"));
+        note!(self, "request {request} leaves: {sync} active={active}");
         let course = self.course(if active { On::Resume } else { On::Pause }, &sync);
         for wait in course.applied {
             self.after(wait, Happening::Apply { sync: sync.clone(), active, request });

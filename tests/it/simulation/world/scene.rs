@@ -20,15 +20,20 @@ pub(super) fn sync(rng: &mut fastrand::Rng, number: u128) -> SyncRef {
     SyncRef { organization: organization.into(), kind, id: Uuid::from_u128(number + 1) }
 }
 
+pub(super) fn some_zone(rng: &mut fastrand::Rng) -> Zone {
+    static TZDB: LazyLock<Tzdb> = LazyLock::new(Tzdb::bundled);
+    let zones =
+        ["UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "Europe/Dublin"];
+    TZDB.zone(zones[rng.usize(..zones.len())]).unwrap()
+}
+
 /// A few windows over the same syncs: recurring and single, overlapping,
 /// touching and apart, in zones whose clocks change that night.
 pub(super) fn windows(rng: &mut fastrand::Rng, from: DateTime<Utc>, syncs: &[SyncRef]) -> Vec<Window> {
-    let tzdb = Tzdb::bundled();
-    let zones = ["UTC", "America/New_York", "Europe/Amsterdam", "Australia/Lord_Howe", "Africa/Cairo"];
     let count = rng.usize(1..5);
     let mut windows = Vec::new();
     while windows.len() < count {
-        let zone = tzdb.zone(zones[rng.usize(..zones.len())]).unwrap();
+        let zone = some_zone(rng);
         let (start, end) = if rng.u8(..3) == 0 {
             let opens = from + TimeDelta::minutes(i64::from(rng.u16(..4000)));
             (Start::Once(When::Instant(opens)), End::After(TimeDelta::minutes(i64::from(rng.u16(3..240)))))
@@ -41,7 +46,13 @@ pub(super) fn windows(rng: &mut fastrand::Rng, from: DateTime<Utc>, syncs: &[Syn
                 // Hardly longer than a request may be on its way, again and again.
                 _ => (format!("*/9 {0},{1} * * *", hour.min(22), hour.min(22) + 1), 5),
             };
-            (Start::Recurring(schedule.parse().unwrap()), End::After(TimeDelta::minutes(rng.i64(1..longest))))
+            let end = if longest == 200 && rng.u8(..3) == 0 {
+                // In civil time: it may be there twice that night, or not at all.
+                End::TimeOfDay(NaiveTime::from_hms_opt(rng.u32(1..5), 30, 0).unwrap())
+            } else {
+                End::After(TimeDelta::minutes(rng.i64(1..longest)))
+            };
+            (Start::Recurring(schedule.parse().unwrap()), end)
         };
         let dates = Dates { first: NaiveDate::from_ymd_opt(2026, 1, 1), ..Dates::default() };
         let Ok(times) = Times::new(start, end, dates, zone, from) else { continue };

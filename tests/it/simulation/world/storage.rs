@@ -40,6 +40,12 @@ impl World {
             return false;
         }
         self.store.apply(std::slice::from_ref(change)).unwrap();
+        for (sync, row) in change.rows() {
+            match row {
+                Some(hold) => drop(self.rows.insert(sync.clone(), hold.clone())),
+                None => drop(self.rows.remove(sync)),
+            }
+        }
         true
     }
 
@@ -65,7 +71,8 @@ impl World {
         fs::write(&path, file).unwrap();
         fs::write(log_of(&path), survivor).unwrap();
         self.store = Store::open(&path).unwrap();
-        self.note(&format!("the power goes: {kept} of {} bytes of the log are there", log.len()));
+        self.rows_are_read_again();
+        note!(self, "the power goes: {kept} of {} bytes of the log are there", log.len());
         if let Some(sync) = change.sync() {
             match self.row(sync) {
                 Some(state) if state.owes_resume() => self.judge.intent_is_durable(sync),
@@ -78,8 +85,12 @@ impl World {
 
     /// What the ledger says of a sync.
     pub(super) fn row(&self, sync: &SyncRef) -> Option<HoldState> {
+        self.rows.get(sync).map(|hold| hold.state)
+    }
+
+    fn rows_are_read_again(&mut self) {
         let holds = self.store.contents().unwrap().holds;
-        holds.into_iter().find(|hold| hold.sync == *sync).map(|hold| hold.state)
+        self.rows = holds.into_iter().map(|hold| (hold.sync.clone(), hold)).collect();
     }
 }
 

@@ -16,7 +16,7 @@ impl World {
             return;
         }
         self.meet(fault, On::World);
-        self.note(&format!("process {} is killed ({fault:?})", self.process));
+        note!(self, "process {} is killed ({fault:?})", self.process);
         let down = match self.rng.u8(..4) {
             0 => {
                 self.meet(Fault::LongDowntime, On::World);
@@ -26,7 +26,10 @@ impl World {
         };
         if self.plant == Plant::ForgetfulLedger {
             self.store = Store::in_memory().unwrap();
+            self.rows.clear();
         }
+        // A decision that did not get to the disk dies with the process.
+        self.judge.dies(&self.rows);
         // A block that ends while nobody is there ends for the judge too.
         self.after(down, Happening::Start);
     }
@@ -37,7 +40,11 @@ impl World {
         }
         self.judge.blocks_moved();
         let minutes = i64::from(self.rng.u8(1..180));
-        match self.rng.u8(..4) {
+        match self.rng.u8(..5) {
+            4 => {
+                self.meet(Fault::ClockSlewed, On::World);
+                self.wall += TimeDelta::milliseconds(self.rng.i64(-900..900));
+            }
             3 if self.clock_error.is_none() => {
                 self.meet(Fault::ClockBeforeRelease, On::World);
                 let error = TimeDelta::days([365, 57 * 365][self.rng.usize(..2)]);
@@ -61,14 +68,14 @@ impl World {
                 self.wall += TimeDelta::minutes(minutes);
             }
         }
-        self.note(&format!("the clock now says {}", self.wall));
+        note!(self, "the clock now says {}", self.wall);
         // The timer notices a clock that is set.
         self.pass();
     }
 
     pub(super) fn disk(&mut self, full: bool) {
         self.disk_is_full = full && !self.is_calm;
-        self.note(&format!("the disk is {}", if self.disk_is_full { "full" } else { "fine" }));
+        note!(self, "the disk is {}", if self.disk_is_full { "full" } else { "fine" });
         if self.disk_is_full {
             let wait = Duration::from_mins(self.rng.u64(1..90));
             self.after(wait, Happening::Disk { full: false });
@@ -76,7 +83,7 @@ impl World {
     }
 
     pub(super) fn calm(&mut self) {
-        self.note("calm");
+        note!(self, "calm");
         self.is_calm = true;
         self.disk_is_full = false;
         if self.config_is_broken {
@@ -93,7 +100,7 @@ impl World {
         if let Some(error) = self.clock_error.take() {
             self.judge.blocks_moved();
             self.wall += error;
-            self.note("the clock is set right");
+            note!(self, "the clock is set right");
             self.pass();
         }
     }
@@ -107,7 +114,7 @@ impl World {
             [FailureKind::Timeout, FailureKind::NotSent, FailureKind::Unauthorized, FailureKind::Server];
         let kind = kinds[self.rng.usize(..kinds.len())];
         self.meet(Fault::OrganizationDown, On::World);
-        self.note(&format!("organization {organization} is down: {kind}"));
+        note!(self, "organization {organization} is down: {kind}");
         self.down.insert(organization.clone(), kind);
         let hours = Duration::from_mins(self.rng.u64(20..900));
         self.after(hours, Happening::OrganizationIsUp { organization });
@@ -123,7 +130,7 @@ impl World {
         }
         self.meet(Fault::SyncGone, On::World);
         self.judge.person_acts(&sync);
-        self.note(&format!("{sync} is gone"));
+        note!(self, "{sync} is gone");
         let wait = Duration::from_mins(self.rng.u64(5..600));
         self.after(wait, Happening::SyncIsBack { sync });
     }
