@@ -189,6 +189,19 @@ fn the_failsafe_resumes_what_a_masked_service_left() {
 }
 
 #[test]
+fn the_status_page_is_served_within_the_units_confinement() {
+    let Some(scene) = Scene::begin() else { return };
+    scene.span(open());
+    scene.must("printf '[web]\\nlisten = \"127.0.0.1:0\"\\n' >>/etc/intermission/intermission.toml");
+    scene.must("systemctl start intermission");
+    scene.until_paused();
+    let said = scene.must("journalctl --no-pager --output=cat -u intermission --grep='Status page on'");
+    let address = said.split_whitespace().last().unwrap();
+    let page = scene.must(&format!("curl --fail --silent --show-error --noproxy '*' {address}"));
+    assert!(page.contains("1 sync is paused"), "{page}");
+}
+
+#[test]
 fn a_new_credential_takes_a_restart() {
     let Some(scene) = Scene::begin() else { return };
     let credential = "/etc/intermission/credential";
@@ -203,6 +216,9 @@ fn a_new_credential_takes_a_restart() {
     scene.must("systemctl start intermission");
     scene.until_journal("-u intermission EVENT=pause_failed PRIORITY=4");
     scene.put(credential, KEY);
+    // systemd hands credentials over when it starts a service, and not again.
+    scene.must("systemctl reload intermission");
+    scene.must(&format!("! grep --quiet {KEY} /run/credentials/intermission.service/polytomic-api-key"));
     scene.must("systemctl restart intermission");
     scene.until_paused();
     scene.must("intermission resume --all");

@@ -1,8 +1,14 @@
 //! The daemon dies, or is told to stop, while syncs are paused.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Command;
+
 use chrono::TimeDelta;
 use intermission::clock::wall;
 use intermission::simulator::{Fault, Operation, Rule};
+use rustix::fs::OFlags;
 
 use super::night::{CONTACTS, FAR, LEADS, Night, STRIPE, Window, row, soon};
 
@@ -261,4 +267,47 @@ fn killed_again_and_again_it_pauses_nothing_outside_the_window_and_leaves_nothin
         assert!(switches.iter().all(|(at, active)| !active || span.end <= *at), "{switches:?}");
         assert!(night.is_on(part), "{}", part.name);
     }
+}
+
+/// Its file is a pipe, so that it can be met while it reads its configuration.
+#[test]
+fn signals_before_it_is_ready_end_it_in_order_and_keep_what_is_held() {
+    let night = Night::new();
+    night.write(&[Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS])]);
+    let first = night.start();
+    night.until_state(CONTACTS, "held");
+    first.kill();
+    let posts = night.posts(CONTACTS);
+
+    let path = night.path("intermission.toml");
+    let text = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    // Can be opened as soon as somebody reads.
+    let to_its_reader = || OpenOptions::new().write(true).custom_flags(nonblocking).open(&path);
+    let mut second = night.spawn(&[]);
+    let mut reading = None;
+    night.until("it reads its file", |_| {
+        reading = to_its_reader().ok();
+        reading.is_some()
+    });
+    second.hang_up();
+    second.terminate();
+    let mut reading = reading.unwrap();
+    reading.write_all(&text).unwrap();
+    drop(reading);
+    night.until("it ends", |_| {
+        if let Ok(mut again) = to_its_reader() {
+            let _ = again.write_all(&text);
+        }
+        second.is_over()
+    });
+    assert_eq!(second.ended().code(), Some(0));
+
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, &text).unwrap();
+    assert_eq!(night.posts(CONTACTS), posts, "it changed something");
+    let status = night.run(&["status", "--format", "json"], 0).json();
+    assert_eq!(row(&status, CONTACTS)["state"], "held");
 }

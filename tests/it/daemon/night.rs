@@ -479,7 +479,7 @@ pub(super) struct Daemon {
 impl Daemon {
     /// SIGTERM, and how it ends.
     pub(super) fn stop(self) -> Option<i32> {
-        self.signal(Signal::TERM);
+        self.terminate();
         self.ended().code()
     }
 
@@ -503,6 +503,16 @@ impl Daemon {
     /// SIGHUP.
     pub(super) fn hang_up(&self) {
         self.signal(Signal::HUP);
+    }
+
+    /// SIGTERM; [`Daemon::ended`] says how it ends.
+    pub(super) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Whether it runs no more.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     fn signal(&self, signal: Signal) {
