@@ -80,7 +80,8 @@ impl<'a> Answer<'a> {
         let said = self.document.as_ref().and_then(Value::as_object);
         let is_known = self.headers.contains_key("x-polytomic-version");
         let in_its_words = said.is_some_and(|said| {
-            said.get("key").is_some_and(Value::is_string) || said.get("status") == Some(&Value::from(404))
+            let is_text = |name| said.get(name).is_some_and(Value::is_string);
+            is_text("key") || is_text("message") && said.get("status") == Some(&Value::from(404))
         });
         self.status == StatusCode::NOT_FOUND
             && (in_its_words || self.is_odd || is_known && (said.is_some() || self.body.is_empty()))

@@ -281,12 +281,13 @@ fn refused(
 /// Whether the API itself says that there is no such thing. A proxy whose
 /// backend is being replaced answers 404 too, and must not make a sync look
 /// deleted: so either the version header that the API puts on each of its
-/// answers, or an error that has more than the `message` that gateways write.
+/// answers, or an error of the API's form: frameworks behind gateways write a
+/// `message` or a `status` of their own, not both and no `key`.
 fn is_the_apis_own(headers: &HeaderMap, body: Option<&[u8]>, error: Option<&wire::Error>) -> bool {
     let Some(body) = body else { return false };
     match error {
         Some(error) if headers.contains_key(VERSION) => error.status.is_none_or(|status| status == 404),
-        Some(error) => error.key.is_some() || error.status == Some(404),
+        Some(error) => error.key.is_some() || error.status == Some(404) && error.message.is_some(),
         None => headers.contains_key(VERSION) && body.is_empty(),
     }
 }

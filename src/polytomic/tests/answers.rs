@@ -160,7 +160,7 @@ async fn a_sync_is_gone_only_if_the_api_itself_says_so() {
     let page = "<html><h1>404 Not Found</h1><hr>nginx</html>";
     for (headers, body, gone) in [
         (&[][..], r#"{"key":"not_found","message":"no such sync","status":404}"#, true),
-        (&[], r#"{"status":404}"#, true),
+        (&[], r#"{"message":"no such sync","status":404}"#, true),
         (&[API], r#"{"message":"sync not found"}"#, true),
         (&[API], "{}", true),
         (&[API], "", true),
@@ -170,6 +170,7 @@ async fn a_sync_is_gone_only_if_the_api_itself_says_so() {
         (&[API], page, false),
         (&[], "404 page not found\n", false),
         (&[], r#"{"message":"no Route matched with those values"}"#, false),
+        (&[], r#"{"timestamp":1790000000,"status":404,"error":"Not Found","path":"/api/syncs"}"#, false),
         (&[API], r#"{"status":503}"#, false),
         // Lists are no objects, whatever their elements are.
         (&[], r#"["Not Found", "no route"]"#, false),
