@@ -455,8 +455,10 @@ fn a_clock_that_is_set_forward_does_not_make_a_day_of_a_minute() {
         case.take(&step);
         case.hold.as_mut().unwrap().overdue_told = true;
     }
-    // Nor does a process that starts: what it finds counts once.
+    // Those in between neither count nor put off the next that does.
     let mut hold = case.hold.unwrap();
+    assert_eq!(hold.gone.unwrap().times, 24);
+    // Nor does a process that starts: what it finds counts once.
     hold.gone.as_mut().unwrap().times = 3;
     let mut restarted = Case::remembered(hold);
     for now in [300_000, 300_060, 300_120] {
@@ -567,4 +569,69 @@ fn a_key_that_moved_is_found_where_it_is_but_never_sent_elsewhere() {
     let elsewhere = Organization { url: "https://elsewhere.example".into(), ..moved };
     assert!(!case.readdress(&Arc::new(elsewhere)));
     assert_eq!(case.hold.unwrap().organization.url, "https://app.polytomic.com");
+}
+
+#[test]
+fn a_pause_lasts_as_long_as_windows_follow_one_another() {
+    // `b` follows `a` without a gap, and does not hold the sync yet.
+    let desired = Desired::Paused(Pause { holders: vec![a()], until: at(300) });
+    let step = decide(&saw(unheld(), SyncState::Active, 150), &desired, 150);
+    let Step::Pause { hold, until } = &step else { panic!("{step:?}") };
+    assert_eq!((hold.resume_by, *until), (at(300), at(300)));
+}
+
+#[test]
+fn what_may_be_off_because_of_us_is_held_when_the_next_window_comes() {
+    let mut case = row(HoldState::Settling);
+    case.hold.as_mut().unwrap().unsettled.resume = up(140);
+    check(&saw(case.clone(), SyncState::Inactive, 160), &paused_by(&[b()]), 160, "skipped +skipped");
+    case.hold.as_mut().unwrap().unsettled.pause = up(140);
+    check(&saw(case, SyncState::Inactive, 160), &paused_by(&[b()]), 160, "held +paused");
+}
+
+#[test]
+fn a_pause_needs_leave_and_an_organization_and_is_thought_of_again() {
+    let wanted = paused_by(&[a()]);
+    let look = |change: fn(&mut Turn)| decide_with(&unheld(), &wanted, 150, |turn| change(turn));
+    assert_eq!(look(|_| {}), Step::Look);
+    assert_eq!(look(|turn| turn.may_pause = false), Step::Rest { until: None });
+    assert_eq!(look(|turn| turn.organization = None), Step::Rest { until: None });
+
+    let seen = saw(unheld(), SyncState::Active, 150);
+    let drift = Rules::default().drift_check;
+    let later = Step::Rest { until: Some(moment(150).uptime + drift) };
+    assert_eq!(decide_with(&seen, &wanted, 150, |turn| turn.may_pause = false), later);
+}
+
+#[test]
+fn a_held_sync_is_looked_at_once_every_drift_check() {
+    let wanted = paused_by(&[a()]);
+    let mut case = saw(row(HoldState::Held), SyncState::Inactive, 110);
+    case.take(&decide(&case, &wanted, 110));
+    let drift = Rules::default().drift_check;
+    let due = i64::try_from(drift.as_secs()).unwrap() + 110;
+    assert_eq!(decide(&case, &wanted, due - 1), Step::Rest { until: Some(moment(due).uptime) });
+    assert_eq!(decide(&case, &wanted, due), Step::Look);
+}
+
+#[test]
+fn what_happened_is_told_with_its_reason() {
+    let detail = |step: &Step| match step {
+        Step::Keep { events, .. } => events[0].detail.clone(),
+        other => panic!("{other:?}"),
+    };
+    let skipped = decide(&saw(unheld(), SyncState::Inactive, 150), &paused_by(&[a()]), 150);
+    assert_eq!(detail(&skipped).as_deref(), Some("was already off"));
+    let held =
+        decide(&answered(row(HoldState::Pausing), false, 150, Verdict::Applied), &paused_by(&[a()]), 151);
+    assert_eq!(detail(&held), Some(format!("until {}", at(200).format("%Y-%m-%dT%H:%M:%SZ"))));
+}
+
+#[test]
+fn steps_are_told_in_words() {
+    let step = decide(&saw(unheld(), SyncState::Active, 150), &paused_by(&[a(), b()]), 150);
+    let until = at(300).format("%Y-%m-%dT%H:%M:%SZ");
+    assert_eq!(step.to_string(), format!("pause until {until} for a, b"));
+    assert_eq!(Step::Look.to_string(), "look at it");
+    assert_eq!(Step::Rest { until: None }.to_string(), "nothing to do");
 }
