@@ -635,3 +635,44 @@ fn steps_are_told_in_words() {
     assert_eq!(Step::Look.to_string(), "look at it");
     assert_eq!(Step::Rest { until: None }.to_string(), "nothing to do");
 }
+
+#[test]
+fn what_runs_by_our_doing_is_not_somebody_elses() {
+    let told =
+        |how: SyncState, state: HoldState| match decide(&saw(row(state), how, 210), &Desired::Running, 210) {
+            Step::Forget { events } | Step::Keep { events, .. } => {
+                events.into_iter().map(|it| (it.kind, it.detail)).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(told(SyncState::Active, HoldState::Resuming), [(EventKind::Resumed, None)]);
+    let somebody = Some("somebody had switched it on".to_owned());
+    assert_eq!(told(SyncState::Active, HoldState::Held), [(EventKind::Released, somebody)]);
+}
+
+#[test]
+fn a_decision_with_a_pause_without_an_answer_is_settled_by_a_late_look_alone() {
+    let settled = 110 + i64::try_from(SETTLE).unwrap();
+    let day = occurrence("day", 100, 86_500);
+    let mut case = row(HoldState::Released);
+    let hold = case.hold.as_mut().unwrap();
+    hold.leave_alone(std::slice::from_ref(&day));
+    hold.unsettled.pause = up(110);
+    let wanted = paused_by(&[day]);
+    let early = decide(&saw(case.clone(), SyncState::Active, settled - 1), &wanted, settled - 1);
+    assert_eq!(early, Step::Rest { until: Some(moment(settled).uptime) });
+    let late = decide(&saw(case, SyncState::Active, settled), &wanted, settled);
+    let Step::Keep { hold, .. } = late else { panic!("{late:?}") };
+    assert_eq!((hold.state, hold.unsettled), (HoldState::Released, Unsettled::default()));
+}
+
+#[test]
+fn a_process_that_has_looked_waits_until_the_pause_without_an_answer_is_settled() {
+    let settled = 210 + i64::try_from(SETTLE).unwrap();
+    let mut case = row(HoldState::Settling);
+    case.hold.as_mut().unwrap().unsettled.pause = up(210);
+    case.looked = up(211);
+    let wait = Step::Rest { until: Some(moment(settled).uptime) };
+    assert_eq!(decide(&case, &Desired::Running, settled - 1), wait);
+    assert_eq!(decide(&case, &Desired::Running, settled), Step::Look);
+}
