@@ -384,10 +384,11 @@ impl Decision<'_> {
         let before = hold.gone.unwrap_or(Gone { since: now.wall, times: 0 });
         // What an earlier process counted has no uptime. Its wall clock may have been
         // wrong, and then this counts one answer too early, and no more than one.
-        let counts = match self.case.gone_counted {
-            Some(at) => at + GONE_RETRY <= now.uptime,
-            None => before.times == 0 || now.wall.signed_duration_since(before.since).abs() >= an_hour(),
-        };
+        let counts = before.times == 0
+            || match self.case.gone_counted {
+                Some(at) => at + GONE_RETRY <= now.uptime,
+                None => now.wall.signed_duration_since(before.since).abs() >= an_hour(),
+            };
         let gone = if counts { Gone { since: now.wall, times: before.times + 1 } } else { before };
         if gone.times >= GONE_FOR_GOOD && self.turn.key_proven {
             let detail = format!("Polytomic has not known it in {} answers, an hour apart each", gone.times);

@@ -441,6 +441,24 @@ fn a_deleted_sync_is_forgotten_after_a_day_and_only_if_the_key_works_elsewhere()
 }
 
 #[test]
+fn a_sync_that_comes_and_goes_is_told_each_time_and_counted_anew() {
+    let wanted = paused_by(&[occurrence("day", 100, 86_500)]);
+    let mut case = row(HoldState::Held);
+    for (now, state, expected, times) in [
+        (110, SyncState::Gone, "held +gone", Some(1)),
+        (120, SyncState::Inactive, "held", None),
+        (130, SyncState::Gone, "held +gone", Some(1)),
+        (140, SyncState::Gone, "held", Some(1)),
+    ] {
+        case = saw(case, state, now);
+        let step = decide(&case, &wanted, now);
+        assert_eq!(word(&step), expected, "at {now}");
+        case.take(&step);
+        assert_eq!(case.hold.as_ref().unwrap().gone.map(|it| it.times), times, "at {now}");
+    }
+}
+
+#[test]
 fn a_clock_that_is_set_forward_does_not_make_a_day_of_a_minute() {
     let year = |now: i64| Moment { wall: at(now) + chrono::TimeDelta::days(365), ..moment(now) };
     let mut case = row(HoldState::Held);
