@@ -140,6 +140,9 @@ pub struct Reconciler {
     cases: BTreeMap<SyncRef, Case>,
     lanes: BTreeMap<Arc<Organization>, Lane>,
     watches: BTreeMap<Name, WindowWatch>,
+    // The windows in force: those of the file, and what was added to them. None
+    // without a configuration.
+    calendar: Option<Arc<Calendar>>,
     // What the calendar wants, as of the last boundary. None without a calendar.
     open: Option<OpenWindows>,
     // Something changed that the calendar, or every row, has to be asked about.
@@ -171,6 +174,7 @@ impl Reconciler {
             holds.into_iter().map(|hold| (hold.sync.clone(), Case::remembered(hold))).collect();
         let mut reconciler = Self {
             in_force: None,
+            calendar: None,
             rules: Rules::default(),
             cases,
             lanes: BTreeMap::new(),
@@ -202,8 +206,20 @@ impl Reconciler {
             lane.limit(limits, self.rules.backoff.max);
         }
         self.in_force = Some(in_force);
+        self.renew_calendar();
         self.renew_addresses();
         self.retry_now();
+    }
+
+    /// Puts together what the file says and what was added to it.
+    fn renew_calendar(&mut self) {
+        self.calendar = self.in_force.as_ref().map(|it| Arc::clone(&it.calendar));
+        self.is_outdated = true;
+    }
+
+    /// The windows in force. None without a configuration.
+    pub fn calendar(&self) -> Option<&Arc<Calendar>> {
+        self.calendar.as_ref()
     }
 
     /// Rows whose organization is still reached under the same URL take over how
@@ -263,13 +279,13 @@ impl Reconciler {
 
     /// Whether a window of this name is in force.
     pub fn knows_window(&self, name: &Name) -> bool {
-        self.in_force.as_ref().is_some_and(|it| it.calendar.window(name.as_str()).is_some())
+        self.calendar.as_ref().is_some_and(|it| it.window(name.as_str()).is_some())
     }
 
     /// Every sync that a window names or that has a row, with its name if it
     /// is known.
     pub fn known_syncs(&self) -> impl Iterator<Item = (&SyncRef, Option<&str>)> {
-        let named = self.in_force.iter().flat_map(|it| it.calendar.syncs()).map(|sync| (sync, None));
+        let named = self.calendar.iter().flat_map(|it| it.syncs()).map(|sync| (sync, None));
         self.cases.values().map(|case| (&case.sync, case.name.as_deref())).chain(named)
     }
 
@@ -356,9 +372,9 @@ impl Reconciler {
 
     /// Asks the calendar again, and every sync that may be affected.
     fn reopen(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        if let Some(in_force) = self.in_force.clone() {
-            self.watch_windows(&in_force.calendar, now, actions);
-            let open = in_force.calendar.open_at(now.wall);
+        if let Some(calendar) = self.calendar.clone() {
+            self.watch_windows(&calendar, now, actions);
+            let open = calendar.open_at(now.wall);
             for (sync, _) in open.paused() {
                 self.cases.entry(sync.clone()).or_insert_with(|| Case::new(sync.clone()));
             }

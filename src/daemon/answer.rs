@@ -88,7 +88,7 @@ impl Daemon {
         Snapshot {
             at: self.clock.now().wall,
             status: self.status(),
-            calendar: config.map(|it| it.calendar.clone()),
+            calendar: self.reconciler.calendar().map(|it| it.as_ref().clone()),
             zone: zone.unwrap_or_else(Zone::utc),
             organizations: config
                 .into_iter()

@@ -44,6 +44,10 @@ pub(super) fn log(event: &Event) {
         | EventKind::ResumeFailed
         | EventKind::Gone
         | EventKind::WindowMissed
+        | EventKind::StillRunning
+        | EventKind::Unscheduled
+        | EventKind::Preflight
+        | EventKind::SelectionFailed
         | EventKind::ConfigRejected => line!(warn),
         EventKind::Paused
         | EventKind::Resumed
@@ -54,6 +58,12 @@ pub(super) fn log(event: &Event) {
         | EventKind::WindowOpened
         | EventKind::WindowClosed
         | EventKind::OperatorResume
+        | EventKind::Quiet
+        | EventKind::CaughtUp
+        | EventKind::WindowReport
+        | EventKind::OperatorPause
+        | EventKind::Extended
+        | EventKind::Exempted
         | EventKind::DaemonStarted
         | EventKind::DaemonStopped
         | EventKind::ConfigLoaded => line!(info),

@@ -109,6 +109,26 @@ event_kinds! {
     WindowClosed = "window_closed",
     /// An operator ended a hold.
     OperatorResume = "operator_resume",
+    /// The last execution of a paused sync has ended.
+    Quiet = "quiet",
+    /// An execution of a paused sync runs on although its window wanted it ended.
+    StillRunning = "still_running",
+    /// A resumed sync is on, and Polytomic plans no run of it.
+    Unscheduled = "unscheduled",
+    /// A resumed sync was started once, because a run of it had fallen into the window.
+    CaughtUp = "caught_up",
+    /// What came of an occurrence, once all its syncs run again.
+    WindowReport = "window_report",
+    /// An operator asked for a pause.
+    OperatorPause = "operator_pause",
+    /// An operator let an open occurrence close later.
+    Extended = "extended",
+    /// An operator exempted a sync from all windows for a time.
+    Exempted = "exempted",
+    /// Something was found that will trouble a coming occurrence.
+    Preflight = "preflight",
+    /// What a window selects could not be read, or is nothing.
+    SelectionFailed = "selection_failed",
     /// The daemon started.
     DaemonStarted = "daemon_started",
     /// The daemon stopped as asked.
@@ -155,6 +175,16 @@ impl std::fmt::Display for Event {
             EventKind::WindowOpened => write!(f, "Window `{about}` opened"),
             EventKind::WindowClosed => write!(f, "Window `{about}` closed"),
             EventKind::OperatorResume => write!(f, "An operator ended the pause of {sync}"),
+            EventKind::Quiet => write!(f, "No execution of {sync} runs any more{window}"),
+            EventKind::StillRunning => write!(f, "An execution of {sync} still runs{window}"),
+            EventKind::Unscheduled => write!(f, "Resumed {sync}, but Polytomic plans no run of it{window}"),
+            EventKind::CaughtUp => write!(f, "Started {sync} once, to catch up{window}"),
+            EventKind::WindowReport => write!(f, "Report of window `{about}`"),
+            EventKind::OperatorPause => write!(f, "An operator pauses {sync}{window}"),
+            EventKind::Extended => write!(f, "An operator extended window `{about}`"),
+            EventKind::Exempted => write!(f, "An operator exempted {sync}"),
+            EventKind::Preflight => write!(f, "Before window `{about}`"),
+            EventKind::SelectionFailed => write!(f, "Selection of window `{about}`"),
             EventKind::DaemonStarted => write!(f, "Started"),
             EventKind::DaemonStopped => write!(f, "Stopped"),
             EventKind::ConfigLoaded => write!(f, "Configuration in force"),

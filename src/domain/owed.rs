@@ -81,6 +81,16 @@ pub fn unfinished<'e>(entries: impl IntoIterator<Item = (DateTime<Utc>, &'e Even
             | EventKind::WindowOpened
             | EventKind::WindowClosed
             | EventKind::WindowMissed
+            | EventKind::Quiet
+            | EventKind::StillRunning
+            | EventKind::Unscheduled
+            | EventKind::CaughtUp
+            | EventKind::WindowReport
+            | EventKind::OperatorPause
+            | EventKind::Extended
+            | EventKind::Exempted
+            | EventKind::Preflight
+            | EventKind::SelectionFailed
             | EventKind::DaemonStarted
             | EventKind::DaemonStopped
             | EventKind::ConfigLoaded

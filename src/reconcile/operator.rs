@@ -105,7 +105,7 @@ impl Reconciler {
         let case = self.cases.get(&sync).cloned().unwrap_or_else(|| Case::new(sync.clone()));
         let ended = holders(&self.desired(&case, now), case.hold.as_ref());
         let was = case.hold.as_ref().map(|hold| hold.state);
-        let next = self.in_force.as_ref().and_then(|it| it.calendar.next_pause(&sync, now.wall, &ended));
+        let next = self.calendar.as_ref().and_then(|it| it.next_pause(&sync, now.wall, &ended));
         let name = case.name.clone();
         let configured = self.in_force.as_ref().and_then(|it| it.organizations.get(&sync.organization));
         let hold = match (&case.hold, configured) {
