@@ -10,12 +10,16 @@ mod check;
 mod completions;
 mod curl;
 mod demo;
+mod exempt;
+mod extend;
 mod failure;
 mod file;
 mod forget;
 mod history;
 mod logging;
 mod man;
+mod ordered;
+mod pause;
 mod plan;
 mod reload;
 mod resume;
@@ -27,6 +31,7 @@ mod table;
 mod timeline;
 mod times;
 mod upcoming;
+mod why;
 mod windows;
 
 use std::path::PathBuf;
@@ -34,6 +39,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::domain::sync::SyncKind;
 use failure::Failure;
 
 /// How a command ended.
@@ -126,6 +132,24 @@ enum Format {
     Json,
 }
 
+/// Which of Polytomic's two kinds of sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// A model sync
+    Model,
+    /// A bulk sync
+    Bulk,
+}
+
+impl From<Kind> for SyncKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Model => Self::Model,
+            Kind::Bulk => Self::Bulk,
+        }
+    }
+}
+
 /// `--format` of the commands that show something.
 #[derive(Debug, Args)]
 struct FormatArgument {
@@ -154,6 +178,14 @@ enum Command {
     Reload(reload::Arguments),
     /// End pauses now
     Resume(resume::Arguments),
+    /// Pause syncs by hand, for a time
+    Pause(pause::Arguments),
+    /// Let the open occurrence of a window close later
+    Extend(extend::Arguments),
+    /// Take windows away from syncs for a time
+    Exempt(exempt::Arguments),
+    /// Tell why a sync is paused or not, and what happens to it next
+    Why(why::Arguments),
     /// Drop the row of a sync that is gone for good
     Forget(forget::Arguments),
     /// Copy the ledger, while a daemon writes it or without one
@@ -198,6 +230,10 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::History(arguments) => history::run(global, &arguments),
         Command::Reload(arguments) => reload::run(global, &arguments),
         Command::Resume(arguments) => resume::run(global, &arguments),
+        Command::Pause(arguments) => pause::run(global, &arguments),
+        Command::Extend(arguments) => extend::run(global, &arguments),
+        Command::Exempt(arguments) => exempt::run(global, &arguments),
+        Command::Why(arguments) => why::run(global, &arguments),
         Command::Forget(arguments) => forget::run(global, &arguments),
         Command::Backup(arguments) => backup::run(global, &arguments),
         Command::Demo(arguments) => demo::run(&arguments),

@@ -126,6 +126,8 @@ pub struct Reconcile {
     pub max_sleep: Duration,
     /// Held this long past its end, a sync is overdue.
     pub overdue_after: Duration,
+    /// The longest pause, extension or exemption that an operator may ask for.
+    pub max_pause: Duration,
 }
 
 /// What is remembered, and where.

@@ -27,6 +27,7 @@ use crate::web::api::Ask;
 mod answer;
 mod executor;
 mod offline;
+mod orders;
 mod reload;
 mod start;
 mod telling;
@@ -403,7 +404,7 @@ struct Sleep {
 }
 
 /// The part of a configuration that the reconciler acts on.
-fn in_force(config: &Config) -> InForce {
+pub fn in_force(config: &Config) -> InForce {
     InForce {
         calendar: Arc::new(config.calendar.clone()),
         organizations: config

@@ -13,6 +13,8 @@ pub mod zone;
 
 pub mod window;
 
+pub mod operator;
+
 pub mod calendar;
 
 pub mod advice;

@@ -19,8 +19,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::domain::event::{Event, EventKind};
-use crate::domain::hold::HoldState;
-use crate::reconcile::RowReport;
+use crate::reconcile::{RowReport, RowState};
 
 /// The text format's name in `Content-Type`.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -228,7 +227,7 @@ impl Metrics {
 
     fn take(&self, now: &Now<'_>) {
         let it = &self.0;
-        for state in HoldState::ALL {
+        for state in RowState::ALL {
             let rows = now.syncs.iter().filter(|row| row.state == *state).count();
             it.holds.get_or_create(&vec![("state", state.as_str().to_owned())]).set(number(rows));
         }

@@ -18,6 +18,7 @@ use crate::domain::calendar::{Calendar, Desired, OpenWindows};
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;
 use crate::domain::moment::{Moment, Uptime};
+use crate::domain::operator::Order;
 use crate::domain::organization::Organization;
 use crate::domain::plan::{Case, Evidence, Rules};
 use crate::domain::sync::{Name, SyncRef, SyncState};
@@ -28,15 +29,19 @@ use crate::polytomic::Limits;
 
 mod lane;
 mod operator;
+mod orders;
 mod report;
 mod turn;
+mod why;
 mod windows;
 
 use lane::Lane;
 
 pub use crate::polytomic::throttle::Outcome;
 pub use operator::{NotForgotten, Resumed, Selection};
-pub use report::{Report, RowReport};
+pub use orders::{NotExempt, Terms};
+pub use report::{OrderReport, Report, RowReport, RowState};
+pub use why::{Holder, Wanted, Why};
 
 /// The date of this release. A clock that says less is wrong, and nothing is
 /// paused on its word.
@@ -138,11 +143,16 @@ pub struct Reconciler {
     in_force: Option<InForce>,
     rules: Rules,
     cases: BTreeMap<SyncRef, Case>,
+    // Names that were seen, of syncs too about which nothing is known any more.
+    names: BTreeMap<SyncRef, String>,
     lanes: BTreeMap<Arc<Organization>, Lane>,
     watches: BTreeMap<Name, WindowWatch>,
     // The windows in force: those of the file, and what was added to them. None
     // without a configuration.
     calendar: Option<Arc<Calendar>>,
+    // What operators asked for, and the highest number that an order ever had.
+    orders: Vec<Order>,
+    last_order: u32,
     // What the calendar wants, as of the last boundary. None without a calendar.
     open: Option<OpenWindows>,
     // Something changed that the calendar, or every row, has to be asked about.
@@ -175,7 +185,10 @@ impl Reconciler {
         let mut reconciler = Self {
             in_force: None,
             calendar: None,
+            orders: Vec::new(),
+            last_order: 0,
             rules: Rules::default(),
+            names: cases.values().filter_map(|it| Some((it.sync.clone(), it.name.clone()?))).collect(),
             cases,
             lanes: BTreeMap::new(),
             watches: watches.into_iter().map(|it| (it.window.clone(), it)).collect(),
@@ -213,7 +226,11 @@ impl Reconciler {
 
     /// Puts together what the file says and what was added to it.
     fn renew_calendar(&mut self) {
-        self.calendar = self.in_force.as_ref().map(|it| Arc::clone(&it.calendar));
+        let written = self.in_force.as_ref().map(|it| &it.calendar);
+        self.calendar = written.map(|it| match &self.orders[..] {
+            [] => Arc::clone(it),
+            orders => Arc::new(it.with_orders(orders)),
+        });
         self.is_outdated = true;
     }
 
@@ -277,16 +294,22 @@ impl Reconciler {
         self.in_force.iter().flat_map(|it| it.organizations.values())
     }
 
-    /// Whether a window of this name is in force.
+    /// Whether a window of this name is in force, or an operator's pause.
     pub fn knows_window(&self, name: &Name) -> bool {
         self.calendar.as_ref().is_some_and(|it| it.window(name.as_str()).is_some())
+            || self.orders.iter().any(|it| it.holder().is_some() && it.name() == *name)
     }
 
     /// Every sync that a window names or that has a row, with its name if it
     /// is known.
     pub fn known_syncs(&self) -> impl Iterator<Item = (&SyncRef, Option<&str>)> {
-        let named = self.calendar.iter().flat_map(|it| it.syncs()).map(|sync| (sync, None));
-        self.cases.values().map(|case| (&case.sync, case.name.as_deref())).chain(named)
+        let covered = self.calendar.iter().flat_map(|it| it.syncs());
+        self.cases.keys().chain(covered).map(|sync| (sync, self.name_of(sync)))
+    }
+
+    /// A sync's name at Polytomic, once seen.
+    fn name_of(&self, sync: &SyncRef) -> Option<&str> {
+        self.names.get(sync).map(String::as_str)
     }
 
     /// Whether nothing is under way and nothing that is due is undone. Rows
@@ -311,6 +334,9 @@ impl Reconciler {
         if let Some(lane) = self.lanes.get_mut(&reply.organization) {
             let proof = is_proof(&reply.evidence).then_some(&reply.sync);
             lane.finished(&reply.sync, reply.outcome, proof, now, self.dice.f64());
+        }
+        if let Some(name) = &reply.name {
+            self.names.insert(reply.sync.clone(), name.clone());
         }
         let Some(case) = self.cases.get_mut(&reply.sync) else { return };
         case.name = reply.name.or(case.name.take());
@@ -372,11 +398,13 @@ impl Reconciler {
 
     /// Asks the calendar again, and every sync that may be affected.
     fn reopen(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        self.drop_old_orders(now, actions);
         if let Some(calendar) = self.calendar.clone() {
             self.watch_windows(&calendar, now, actions);
             let open = calendar.open_at(now.wall);
             for (sync, _) in open.paused() {
-                self.cases.entry(sync.clone()).or_insert_with(|| Case::new(sync.clone()));
+                let name = self.names.get(sync).cloned();
+                self.cases.entry(sync.clone()).or_insert_with(|| Case { name, ..Case::new(sync.clone()) });
             }
             self.next_change = open.next_change();
             self.open = Some(open);

@@ -29,7 +29,10 @@ pub mod times;
 
 pub use public::{Listening, listen, listen_with};
 
-use api::{Ask, ForgetRequest, HistoryRequest, Refusal, ResumeRequest};
+use api::{
+    Ask, ExemptRequest, ExtendRequest, ForgetRequest, HistoryRequest, PauseRequest, Refusal, ResumeRequest,
+    WhyRequest,
+};
 
 /// A request's body is at most this long.
 const BODY_LIMIT: usize = 1 << 20;
@@ -83,6 +86,10 @@ pub async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) -> io::Resul
         .route("/api/v1/history", get(history))
         .route("/api/v1/reload", post(reload))
         .route("/api/v1/resume", post(resume))
+        .route("/api/v1/pause", post(pause))
+        .route("/api/v1/extend", post(extend))
+        .route("/api/v1/exempt", post(exempt))
+        .route("/api/v1/why", get(why))
         .route("/api/v1/forget", post(forget))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -143,6 +150,43 @@ async fn resume(
         Ok(request) => answer_or_refuse(asks, |reply| Ask::Resume { request, by: peer.by(), reply }).await,
         Err(refusal) => refusal.into_response(),
     }
+}
+
+async fn pause(
+    State(asks): State<mpsc::Sender<Ask>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: String,
+) -> Response {
+    match parse::<PauseRequest>(&body) {
+        Ok(request) => answer_or_refuse(asks, |reply| Ask::Pause { request, by: peer.by(), reply }).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn extend(
+    State(asks): State<mpsc::Sender<Ask>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: String,
+) -> Response {
+    match parse::<ExtendRequest>(&body) {
+        Ok(request) => answer_or_refuse(asks, |reply| Ask::Extend { request, by: peer.by(), reply }).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn exempt(
+    State(asks): State<mpsc::Sender<Ask>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: String,
+) -> Response {
+    match parse::<ExemptRequest>(&body) {
+        Ok(request) => answer_or_refuse(asks, |reply| Ask::Exempt { request, by: peer.by(), reply }).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn why(State(asks): State<mpsc::Sender<Ask>>, Query(request): Query<WhyRequest>) -> Response {
+    answer_or_refuse(asks, |reply| Ask::Why { sync: request.sync, reply }).await
 }
 
 async fn forget(

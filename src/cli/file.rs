@@ -25,6 +25,18 @@ pub(super) fn read(global: &Global) -> Result<Read, Failure> {
     read_and(global, Ok)
 }
 
+/// Reads the file, and adds to its windows what operators asked for, as far as
+/// the ledger can be read: what the daemon has in force.
+pub(super) fn read_with_orders(global: &Global) -> Result<Read, Failure> {
+    let mut read = read(global)?;
+    let orders = ledger(global).ok().and_then(|store| store.contents().ok()).map(|it| it.orders);
+    if let Some(orders) = orders.filter(|it| it.iter().any(|it| read.now < it.until)) {
+        read.config.calendar = read.config.calendar.with_orders(&orders);
+        screen::note("with what operators asked for, as the ledger has it");
+    }
+    Ok(read)
+}
+
 /// Reads the file as the daemon does: without its keys it is wrong.
 pub(super) fn read_with_keys(global: &Global) -> Result<Read, Failure> {
     read_and(global, Config::with_all_keys)

@@ -46,7 +46,7 @@ struct Line {
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
-    let read = file::read(global)?;
+    let read = file::read_with_orders(global)?;
     let holds = holds(global)?;
     let lines = block_on(async { Ok(plan(&read, holds).await) })?;
     match arguments.format.format {

@@ -10,9 +10,10 @@ use serde::de::DeserializeOwned;
 use super::Global;
 use super::failure::Failure;
 use crate::daemon;
+use crate::reconcile::Why;
 use crate::web::api::{
-    ForgetRequest, Forgotten, HistoryRequest, JournalLine, Refusal, Reloaded, ResumeAnswer, ResumeRequest,
-    Status,
+    ExemptRequest, ExtendRequest, ForgetRequest, Forgotten, HistoryRequest, JournalLine, Ordered,
+    PauseRequest, Refusal, Reloaded, ResumeAnswer, ResumeRequest, Status, WhyRequest,
 };
 
 /// A daemon answers from memory: what takes longer than this is not coming.
@@ -77,6 +78,26 @@ impl Socket {
     /// Ends holds.
     pub(super) async fn resume(&self, request: &ResumeRequest) -> Result<ResumeAnswer, Failure> {
         self.post("resume", request).await
+    }
+
+    /// Pauses syncs by hand.
+    pub(super) async fn pause(&self, request: &PauseRequest) -> Result<Ordered, Failure> {
+        self.post("pause", request).await
+    }
+
+    /// Lets an open occurrence close later.
+    pub(super) async fn extend(&self, request: &ExtendRequest) -> Result<Ordered, Failure> {
+        self.post("extend", request).await
+    }
+
+    /// Takes windows away from syncs, or gives them back.
+    pub(super) async fn exempt(&self, request: &ExemptRequest) -> Result<Ordered, Failure> {
+        self.post("exempt", request).await
+    }
+
+    /// Why a sync is paused or not.
+    pub(super) async fn why(&self, request: &WhyRequest) -> Result<Why, Failure> {
+        self.ask(self.http.get(address("why")).query(request)).await
     }
 
     /// Drops a row.

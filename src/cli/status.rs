@@ -8,15 +8,14 @@ use serde::Serialize;
 use super::failure::{Failure, sentence};
 use super::socket::Socket;
 use super::table::{Mood, Rows};
-use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, curl, file, screen, times};
+use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, curl, file, ordered, screen, times};
 use crate::clock;
 use crate::daemon;
-use crate::domain::hold::HoldState;
 use crate::domain::plan::Rules;
 use crate::domain::sync::Name;
 use crate::domain::zone::Zone;
 use crate::ledger::Contents;
-use crate::reconcile::{Report, RowReport};
+use crate::reconcile::{OrderReport, Report, RowReport, RowState};
 use crate::web::api::{DaemonStatus, Status};
 
 #[derive(Debug, Args)]
@@ -47,6 +46,8 @@ struct Answer {
     healthy: bool,
     next_change: Option<DateTime<Utc>>,
     syncs: Vec<RowReport>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    orders: Vec<OrderReport>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ledger_damage: Vec<String>,
 }
@@ -83,25 +84,27 @@ fn offline(global: &Global, unreached: Failure) -> Result<Answer, Failure> {
     screen::note(&format!("{}; this is what the ledger says", sentence(&unreached)));
     let now = clock::wall();
     let rules = file::read(global).map_or_else(|_| Rules::default(), |it| it.config.rules());
-    let Contents { holds, damaged, .. } = store.contents()?;
+    let Contents { holds, damaged, orders, .. } = store.contents()?;
     let syncs: Vec<RowReport> =
         holds.iter().map(|hold| RowReport::of(hold, now, rules.overdue_after)).collect();
     let next_change =
         holds.iter().flat_map(|hold| hold.ends().collect::<Vec<_>>()).filter(|end| now < *end).min();
-    let report = Report { next_change, syncs };
+    let orders = orders.iter().filter(|it| now < it.until).map(OrderReport::from).collect();
+    let report = Report { next_change, syncs, orders };
     Ok(Answer {
         daemon: None,
         healthy: damaged.is_empty() && !report.has_trouble(),
         next_change,
         syncs: report.syncs,
+        orders: report.orders,
         ledger_damage: damaged,
     })
 }
 
 impl From<Status> for Answer {
     fn from(status: Status) -> Self {
-        let Status { daemon, healthy, next_change, syncs, ledger_damage } = status;
-        Self { daemon: Some(daemon), healthy, next_change, syncs, ledger_damage }
+        let Status { daemon, healthy, next_change, syncs, orders, ledger_damage } = status;
+        Self { daemon: Some(daemon), healthy, next_change, syncs, orders, ledger_damage }
     }
 }
 
@@ -130,6 +133,10 @@ struct View<'a> {
 impl View<'_> {
     fn table(&self, answer: &Answer) -> String {
         let mut parts = vec![self.headline(answer)];
+        if !answer.orders.is_empty() {
+            let told = answer.orders.iter().map(|it| ordered::headline(it, self.zone, self.now));
+            parts.push(told.collect::<Vec<_>>().join("\n"));
+        }
         if !answer.syncs.is_empty() {
             parts.push(if self.is_wide { self.wide_rows(&answer.syncs) } else { self.rows(&answer.syncs) });
         }
@@ -137,7 +144,7 @@ impl View<'_> {
     }
 
     fn headline(&self, answer: &Answer) -> String {
-        let report = Report { next_change: answer.next_change, syncs: answer.syncs.clone() };
+        let report = Report { next_change: answer.next_change, syncs: answer.syncs.clone(), orders: vec![] };
         let mut first = capitalized(&report.headline());
         if let Some(at) = answer.next_change {
             let next = format!("next change {}", times::show_with_distance(at, self.zone, self.now));
@@ -273,8 +280,10 @@ fn cut(text: &str, width: usize) -> String {
 fn mood(row: &RowReport) -> Mood {
     match row.state {
         _ if row.is_trouble() => Mood::Trouble,
-        HoldState::Pausing | HoldState::Resuming => Mood::Busy,
-        HoldState::Held | HoldState::Settling | HoldState::Skipped | HoldState::Released => Mood::Plain,
+        RowState::Pausing | RowState::Resuming => Mood::Busy,
+        RowState::Held | RowState::Settling | RowState::Skipped | RowState::Released | RowState::Exempt => {
+            Mood::Plain
+        }
     }
 }
 

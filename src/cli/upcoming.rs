@@ -37,7 +37,7 @@ struct Span {
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
-    let read = file::read(global)?;
+    let read = file::read_with_orders(global)?;
     let span = span(arguments, &read)?;
     match arguments.format.format {
         Format::Json => screen::say_json(&Upcoming::of(

@@ -15,7 +15,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
-    let read = file::read(global)?;
+    let read = file::read_with_orders(global)?;
     let windows = read.config.calendar.windows();
     match arguments.format.format {
         Format::Json => {

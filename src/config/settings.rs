@@ -53,10 +53,15 @@ pub(super) fn reconcile(
     organizations: &Organizations<'_>,
 ) -> Option<Reconcile> {
     let mut settle = None;
-    let mut reconcile =
-        Reconcile { settle: 2 * MINUTE, drift_check: MINUTE, max_sleep: MINUTE, overdue_after: 5 * MINUTE };
+    let mut reconcile = Reconcile {
+        settle: 2 * MINUTE,
+        drift_check: MINUTE,
+        max_sleep: MINUTE,
+        overdue_after: 5 * MINUTE,
+        max_pause: 7 * DAY,
+    };
     if let Some(mut table) = table {
-        table.later(&["max_pause", "preflight"]);
+        table.later(&["preflight"]);
         let mut set = |key, field: &mut Duration, most| {
             let read = table.duration(key, Duration::from_millis(100)..=most);
             if let Some(read) = &read {
@@ -68,6 +73,7 @@ pub(super) fn reconcile(
         set("drift_check", &mut reconcile.drift_check, HOUR);
         set("max_sleep", &mut reconcile.max_sleep, HOUR);
         set("overdue_after", &mut reconcile.overdue_after, 7 * DAY);
+        set("max_pause", &mut reconcile.max_pause, 31 * DAY);
         table.finish();
     }
     // A request that is still under way must not be taken for one that died.

@@ -135,6 +135,7 @@ impl Reading<'_, '_> {
             syncs: syncs?,
             on_manual_resume: on_manual_resume.unwrap_or_default(),
             description,
+            longer: None,
         };
         if let Err(error) = window.check_lead(self.now) {
             note(&error, lead_at, self.source);

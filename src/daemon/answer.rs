@@ -2,7 +2,7 @@
 
 use crate::config::Diagnostic;
 use crate::domain::event::EventKind;
-use crate::domain::sync::{Name, find_sync};
+use crate::domain::sync::{Name, SyncRef, find_sync};
 use crate::domain::zone::Zone;
 use crate::ledger::{Entry, HistoryQuery, Ledger, SyncFilter};
 use crate::reconcile::{Resumed, Selection};
@@ -41,6 +41,19 @@ impl Daemon {
                 let answer = self.resume(&request, &by);
                 tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
             }
+            Ask::Pause { request, by, reply } => {
+                let answer = self.pause(&request, by);
+                tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
+            }
+            Ask::Extend { request, by, reply } => {
+                let answer = self.extend(&request, by);
+                tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
+            }
+            Ask::Exempt { request, by, reply } => {
+                let answer = self.exempt(&request, by);
+                tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
+            }
+            Ask::Why { sync, reply } => drop(reply.send(self.why(&sync))),
             Ask::Forget { request, by, reply } => {
                 let answer = self.forget(&request, &by);
                 tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
@@ -74,6 +87,7 @@ impl Daemon {
             healthy,
             next_change: report.next_change,
             syncs: report.syncs,
+            orders: report.orders,
             ledger_damage: self.damaged.clone(),
         }
     }
@@ -109,6 +123,12 @@ impl Daemon {
         Ok(ResumeAnswer { syncs: resumed.into_iter().map(ResumedSync::from).collect() })
     }
 
+    /// The sync that an operator means.
+    pub(super) fn find(&self, text: &str) -> Result<SyncRef, Refusal> {
+        find_sync(text, self.reconciler.known_syncs())
+            .map_err(|error| Refusal::NotFound { message: error.to_string() })
+    }
+
     fn selection(&self, request: &ResumeRequest) -> Result<Selection, Refusal> {
         match (request.all, &request.window, &request.syncs[..]) {
             (true, None, []) => Ok(Selection::All),
@@ -121,11 +141,7 @@ impl Daemon {
                 }
             }
             (false, None, [_, ..]) => {
-                let find = |text: &String| {
-                    find_sync(text, self.reconciler.known_syncs())
-                        .map_err(|error| Refusal::NotFound { message: error.to_string() })
-                };
-                Ok(Selection::Syncs(request.syncs.iter().map(find).collect::<Result<_, _>>()?))
+                Ok(Selection::Syncs(request.syncs.iter().map(|it| self.find(it)).collect::<Result<_, _>>()?))
             }
             _ => Err(Refusal::BadRequest {
                 message: "name syncs, or one window, or all; not more than one of these".to_owned(),
@@ -134,8 +150,7 @@ impl Daemon {
     }
 
     fn forget(&mut self, request: &ForgetRequest, by: &str) -> Result<Forgotten, Refusal> {
-        let sync = find_sync(&request.sync, self.reconciler.known_syncs())
-            .map_err(|error| Refusal::NotFound { message: error.to_string() })?;
+        let sync = self.find(&request.sync)?;
         let actions = self
             .reconciler
             .forget(&sync, by, self.clock.now())

@@ -213,6 +213,8 @@ impl Daemon {
         let dice = fastrand::Rng::new();
         let now = clock.now();
         let metrics = Metrics::default();
+        let mut reconciler = Reconciler::new(from.contents.holds, from.contents.watches, None, dice);
+        reconciler.remember_orders(from.contents.orders, from.contents.last_order);
         Ok(Self {
             clock,
             config_path,
@@ -229,7 +231,7 @@ impl Daemon {
             listening: None,
             metrics,
             _lock: from.lock,
-            reconciler: Reconciler::new(from.contents.holds, from.contents.watches, None, dice),
+            reconciler,
             heard,
             asks,
             warmed: None,

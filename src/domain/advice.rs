@@ -300,6 +300,7 @@ mod tests {
             syncs: BTreeSet::new(),
             on_manual_resume: OnManualResume::default(),
             description: None,
+            longer: None,
         }
     }
 

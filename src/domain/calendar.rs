@@ -1,13 +1,16 @@
-//! All windows together: which syncs are to be paused now, and what comes next.
+//! All windows together, and what operators asked for beside them: which syncs
+//! are to be paused now, and what comes next.
 //!
-//! Syncs that are in the same windows are paused alike, so everything is
-//! worked out once for each such *group* and not for each sync.
+//! Syncs that are in the same windows, and named by the same orders, are paused
+//! alike, so everything is worked out once for each such *group* and not for each
+//! sync.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::operator::{Order, What};
 use super::sync::{Name, SyncRef};
 use super::window::{LONGEST_DAYS, Occurrence, Window};
 
@@ -16,8 +19,16 @@ use super::window::{LONGEST_DAYS, Occurrence, Window};
 pub struct Calendar {
     windows: Arc<[Window]>,
     by_name: Arc<HashMap<Name, usize>>,
-    groups: Arc<[Box<[usize]>]>,
+    orders: Arc<[Order]>,
+    groups: Arc<[Group]>,
     group_of: Arc<BTreeMap<SyncRef, usize>>,
+}
+
+/// Syncs that are paused alike: their windows, and the orders about them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+struct Group {
+    windows: Vec<usize>,
+    orders: Vec<usize>,
 }
 
 /// What a sync should be.
@@ -27,6 +38,16 @@ pub enum Desired {
     Running,
     /// Some occurrence asks for a pause.
     Paused(Pause),
+}
+
+impl Desired {
+    /// The occurrences that ask for a pause.
+    pub fn holders(&self) -> &[Occurrence] {
+        match self {
+            Self::Running => &[],
+            Self::Paused(pause) => &pause.holders,
+        }
+    }
 }
 
 /// Why a sync should be paused, and until when.
@@ -79,20 +100,49 @@ const MOST_FOLLOWED: usize = 50;
 impl Calendar {
     /// The calendar of these windows, whose names are unique.
     pub fn new(windows: Vec<Window>) -> Self {
+        Self::of(windows, Vec::new())
+    }
+
+    /// The same calendar with what operators asked for beside it, in place of
+    /// what they asked for before.
+    #[must_use]
+    pub fn with_orders(&self, orders: &[Order]) -> Self {
+        let extended = |window: &Window| {
+            let about = orders.iter().filter_map(|order| match &order.what {
+                What::Extend { window: name, opens } if *name == window.name => Some((*opens, order.until)),
+                What::Extend { .. } | What::Pause { .. } | What::Exempt { .. } => None,
+            });
+            let written = Window { longer: None, ..window.clone() };
+            about.fold(written, |window, (opens, until)| window.extended(opens, until))
+        };
+        Self::of(self.windows.iter().map(extended).collect(), orders.to_vec())
+    }
+
+    fn of(windows: Vec<Window>, orders: Vec<Order>) -> Self {
         let by_name =
             windows.iter().enumerate().map(|(index, window)| (window.name.clone(), index)).collect();
-        let mut windows_of = BTreeMap::<SyncRef, Vec<usize>>::new();
+        let mut members = BTreeMap::<SyncRef, Group>::new();
         for (index, window) in windows.iter().enumerate() {
             for sync in &window.syncs {
-                windows_of.entry(sync.clone()).or_default().push(index);
+                members.entry(sync.clone()).or_default().windows.push(index);
             }
         }
-        let mut group_ids = HashMap::<Box<[usize]>, usize>::new();
-        let group_of = windows_of
+        for (index, order) in orders.iter().enumerate() {
+            for sync in order.syncs() {
+                members.entry(sync.clone()).or_default().orders.push(index);
+            }
+            if matches!(order.what, What::Exempt { syncs: None }) {
+                for group in members.values_mut() {
+                    group.orders.push(index);
+                }
+            }
+        }
+        let mut group_ids = HashMap::<Group, usize>::new();
+        let group_of = members
             .into_iter()
-            .map(|(sync, windows)| {
+            .map(|(sync, group)| {
                 let id = group_ids.len();
-                (sync, *group_ids.entry(windows.into()).or_insert(id))
+                (sync, *group_ids.entry(group).or_insert(id))
             })
             .collect();
         let mut groups: Vec<_> = group_ids.into_iter().collect();
@@ -100,7 +150,8 @@ impl Calendar {
         Self {
             windows: windows.into(),
             by_name: Arc::new(by_name),
-            groups: groups.into_iter().map(|(windows, _)| windows).collect(),
+            orders: orders.into(),
+            groups: groups.into_iter().map(|(group, _)| group).collect(),
             group_of: Arc::new(group_of),
         }
     }
@@ -115,31 +166,55 @@ impl Calendar {
         self.by_name.get(&Name::from(name)).map(|index| &self.windows[*index])
     }
 
-    /// Every sync that a window names, sorted.
+    /// What operators asked for.
+    pub fn orders(&self) -> &[Order] {
+        &self.orders
+    }
+
+    /// Until when no window touches this sync, if that is so at `at`.
+    pub fn exempt_until(&self, sync: &SyncRef, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let about = self.orders.iter().filter(|it| it.is_exemption() && it.names(sync));
+        let mut until = None;
+        let mut left: Vec<_> = about.collect();
+        // Two that overlap or touch are one.
+        while let Some(found) = left.iter().position(|it| it.holds_at(until.unwrap_or(at))) {
+            until = until.max(Some(left.swap_remove(found).until));
+        }
+        until
+    }
+
+    /// Every sync that a window or an operator names, sorted.
     pub fn syncs(&self) -> impl Iterator<Item = &SyncRef> {
         self.group_of.keys()
     }
 
     /// The windows that name this sync, in the order of the file.
     pub fn windows_of(&self, sync: &SyncRef) -> impl Iterator<Item = &Window> {
-        self.group_of.get(sync).into_iter().flat_map(|group| self.windows_in(*group))
+        self.group_of.get(sync).into_iter().flat_map(|group| self.windows_in(&self.groups[*group]))
     }
 
     /// What all windows ask for at this instant.
     pub fn open_at(&self, now: DateTime<Utc>) -> OpenWindows {
         let mut occurrences = Vec::new();
         let mut open = vec![false; self.windows.len()];
-        let mut next_change: Option<DateTime<Utc>> = None;
+        let mut next_change = self.next_order_change(now);
         for (index, window) in self.windows.iter().enumerate() {
             let pausing: Vec<_> = window.pausing(now).collect();
             next_change = next_change.into_iter().chain(window.next_change_with(now, &pausing)).min();
             open[index] = !pausing.is_empty();
             occurrences.extend(pausing);
         }
+        let asked = self.orders.iter().filter(|it| it.holds_at(now)).filter_map(Order::holder);
+        occurrences.extend(asked);
         occurrences.sort();
-        let pauses = (0..self.groups.len())
-            .filter(|group| self.groups[*group].iter().any(|index| open[*index]))
-            .filter_map(|group| Some((group, self.pause(group, now)?)))
+        let is_touched =
+            |group: &Group| !group.orders.is_empty() || group.windows.iter().any(|index| open[*index]);
+        let pauses = self
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(_, group)| is_touched(group))
+            .filter_map(|(index, group)| Some((index, self.pause(group, now)?)))
             .collect();
         OpenWindows { at: now, next_change, occurrences, pauses, group_of: Arc::clone(&self.group_of) }
     }
@@ -149,14 +224,19 @@ impl Calendar {
     pub fn desired(&self, sync: &SyncRef, now: DateTime<Utc>) -> Desired {
         self.group_of
             .get(sync)
-            .and_then(|group| self.pause(*group, now))
+            .and_then(|group| self.pause(&self.groups[*group], now))
             .map_or(Desired::Running, Desired::Paused)
     }
 
     /// The first instant after this one at which some sync's desired state, or
     /// a reason for it, changes: a pause begins, a window opens or closes.
     pub fn next_change(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.windows.iter().filter_map(|window| window.next_change(now)).min()
+        let windows = self.windows.iter().filter_map(|window| window.next_change(now));
+        windows.chain(self.next_order_change(now)).min()
+    }
+
+    fn next_order_change(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.orders.iter().flat_map(|it| [it.from, it.until]).filter(|at| now < *at).min()
     }
 
     /// The first occurrence of this sync whose pause had not begun at `now`,
@@ -167,16 +247,24 @@ impl Calendar {
         now: DateTime<Utc>,
         except: &[Occurrence],
     ) -> Option<Occurrence> {
+        let group = &self.groups[*self.group_of.get(sync)?];
         let excepted = |it: &Occurrence| except.iter().any(|other| other.is(it));
-        self.windows_of(sync)
-            .filter_map(|window| {
-                let mut next = window.next_pausing(now);
-                while let Some(it) = next.take_if(|it| excepted(it)) {
-                    next = window.next_opening(it.opens);
+        let begins = |it: &Occurrence| {
+            let mut pieces = self.left_of(group, it);
+            pieces.find(|piece| now < piece.pauses)
+        };
+        let of_window = |window: &Window| {
+            let mut next = window.pausing(now).next().or_else(|| window.next_pausing(now));
+            loop {
+                match next.as_ref().filter(|it| !excepted(it)).and_then(begins) {
+                    Some(found) => return Some(found),
+                    None => next = window.next_opening(next?.opens),
                 }
-                next
-            })
-            .min_by(|a, b| (a.pauses, a).cmp(&(b.pauses, b)))
+            }
+        };
+        let windows = self.windows_in(group).filter_map(of_window);
+        let orders = self.asked_of(group).filter(|it| now < it.pauses && !excepted(it));
+        windows.chain(orders).min_by(|a, b| (a.pauses, a).cmp(&(b.pauses, b)))
     }
 
     /// Every occurrence of every window that is open at some time in
@@ -191,7 +279,7 @@ impl Calendar {
     /// Every pause of every sync that touches `[from, until)`, each whole,
     /// sorted by beginning and sync.
     pub fn pauses(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<SyncPause> {
-        let of_group: Vec<_> = (0..self.groups.len()).map(|group| self.merged(group, from, until)).collect();
+        let of_group: Vec<_> = self.groups.iter().map(|group| self.merged(group, from, until)).collect();
         let mut pauses: Vec<_> = self
             .group_of
             .iter()
@@ -208,18 +296,49 @@ impl Calendar {
         pauses
     }
 
-    fn windows_in(&self, group: usize) -> impl Iterator<Item = &Window> {
-        self.groups[group].iter().map(|index| &self.windows[*index])
+    fn windows_in(&self, group: &Group) -> impl Iterator<Item = &Window> {
+        group.windows.iter().map(|index| &self.windows[*index])
     }
 
-    /// What the windows of a group ask for together.
-    fn pause(&self, group: usize, now: DateTime<Utc>) -> Option<Pause> {
-        let mut holders: Vec<_> = self.windows_in(group).flat_map(|window| window.pausing(now)).collect();
+    fn orders_of(&self, group: &Group) -> impl Iterator<Item = &Order> {
+        group.orders.iter().map(|index| &self.orders[*index])
+    }
+
+    /// What operators ask to pause, now or later.
+    fn asked_of(&self, group: &Group) -> impl Iterator<Item = Occurrence> {
+        self.orders_of(group).filter_map(Order::holder)
+    }
+
+    /// The parts of an occurrence's pause that no exemption takes away, in order.
+    fn left_of(&self, group: &Group, occurrence: &Occurrence) -> impl Iterator<Item = Occurrence> + use<> {
+        let mut left = vec![occurrence.clone()];
+        for exemption in self.orders_of(group).filter(|it| it.is_exemption()) {
+            left = left.into_iter().flat_map(|it| without(it, exemption)).collect();
+        }
+        left.into_iter()
+    }
+
+    /// What asks to pause a group's syncs at this instant. What an exemption has
+    /// cut off begins when that is over.
+    fn pausing(&self, group: &Group, at: DateTime<Utc>) -> impl Iterator<Item = Occurrence> {
+        let covers = move |it: &Occurrence| it.pauses <= at && at < it.closes;
+        let windows = self.windows_in(group).flat_map(move |window| window.pausing(at));
+        let left = windows.filter_map(move |it| {
+            let piece = self.left_of(group, &it).find(covers)?;
+            // When it closes is the window's affair.
+            Some(Occurrence { pauses: piece.pauses, ..it })
+        });
+        left.chain(self.asked_of(group).filter(covers))
+    }
+
+    /// What the windows and orders of a group ask for together.
+    fn pause(&self, group: &Group, now: DateTime<Utc>) -> Option<Pause> {
+        let mut holders: Vec<_> = self.pausing(group, now).collect();
         holders.sort();
         let limit = now + longest();
         let mut until = holders.iter().map(|it| it.closes).max()?;
         for _ in 0..MOST_FOLLOWED {
-            match self.windows_in(group).flat_map(|window| window.pausing(until)).map(|it| it.closes).max() {
+            match self.pausing(group, until).map(|it| it.closes).max() {
                 Some(later) if until < limit => until = later,
                 Some(_) | None => break,
             }
@@ -229,15 +348,19 @@ impl Calendar {
 
     /// The pauses of a group that touch `[from, until)`: the look is widened
     /// until no pause reaches out of it.
-    fn merged(&self, group: usize, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Merged> {
+    fn merged(&self, group: &Group, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Merged> {
         if until <= from {
             return Vec::new();
         }
         let (earliest, latest) = (from - longest(), until + longest());
         let (mut low, mut high) = (from, until);
         loop {
-            let merged =
-                merge(self.windows_in(group).flat_map(|window| window.pausing_within(low, high)).collect());
+            let windows = self
+                .windows_in(group)
+                .flat_map(|window| window.pausing_within(low, high))
+                .flat_map(|it| self.left_of(group, &it));
+            let orders = self.asked_of(group).filter(|it| it.pauses <= high && low <= it.closes);
+            let merged = merge(windows.chain(orders).collect());
             let first = merged.first().map_or(low, |it| it.from).max(earliest);
             let last = merged.last().map_or(high, |it| it.until).min(latest);
             if low <= first && last <= high {
@@ -246,6 +369,13 @@ impl Calendar {
             (low, high) = (low.min(first), high.max(last));
         }
     }
+}
+
+/// What an exemption leaves of a pause: nothing, its beginning, its end or both.
+fn without(pause: Occurrence, exemption: &Order) -> impl Iterator<Item = Occurrence> {
+    let before = Occurrence { closes: pause.closes.min(exemption.from), ..pause.clone() };
+    let after = Occurrence { pauses: pause.pauses.max(exemption.until), ..pause };
+    [before, after].into_iter().filter(|it| it.pauses < it.closes)
 }
 
 impl OpenWindows {
@@ -317,6 +447,8 @@ fn longest() -> TimeDelta {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use uuid::Uuid;
 
     use super::super::sync::SyncKind;
@@ -341,6 +473,7 @@ mod tests {
             syncs: syncs.iter().map(|number| sync(*number)).collect(),
             on_manual_resume: OnManualResume::Respect,
             description: None,
+            longer: None,
         }
     }
 
@@ -392,5 +525,117 @@ mod tests {
             told,
             [(sync(2), at("05T20:00"), at("06T00:00"), 2), (sync(3), at("05T22:00"), at("06T00:00"), 1)]
         );
+    }
+
+    fn order(number: u32, from: &str, until: &str, what: What) -> Order {
+        let (reason, by) = ("load".to_owned(), "operator (uid 0)".to_owned());
+        Order { number, from: at(from), until: at(until), reason, by, what }
+    }
+
+    fn syncs(numbers: &[u128]) -> BTreeSet<SyncRef> {
+        numbers.iter().map(|it| sync(*it)).collect()
+    }
+
+    /// Who holds a sync at an instant, and until when.
+    fn held(calendar: &Calendar, number: u128, now: &str) -> (Vec<String>, Option<DateTime<Utc>>) {
+        let alone = calendar.desired(&sync(number), at(now));
+        assert_eq!(alone, calendar.open_at(at(now)).desired(&sync(number)), "sync {number} at {now}");
+        let until = match &alone {
+            Desired::Running => None,
+            Desired::Paused(pause) => Some(pause.until),
+        };
+        (alone.holders().iter().map(|it| it.window.to_string()).collect(), until)
+    }
+
+    #[test]
+    fn an_operators_pause_is_one_more_holder() {
+        let what = What::Pause { syncs: syncs(&[1, 9]) };
+        let calendar = calendar().with_orders(&[order(7, "05T21:00", "05T23:00", what)]);
+        let check = |number, now, holders: &[&str], until: Option<&str>| {
+            let expected = (holders.iter().map(ToString::to_string).collect(), until.map(at));
+            assert_eq!(held(&calendar, number, now), expected, "sync {number} at {now}");
+        };
+        check(1, "05T20:30", &["early"], Some("05T23:00"));
+        check(1, "05T21:30", &["early", "operator#7"], Some("05T23:00"));
+        check(1, "05T22:30", &["operator#7"], Some("05T23:00"));
+        check(1, "05T23:00", &[], None);
+        check(9, "05T21:00", &["operator#7"], Some("05T23:00"));
+        check(9, "05T20:59", &[], None);
+        check(2, "05T21:30", &["early"], Some("06T00:00"));
+        assert_eq!(calendar.next_change(at("05T20:30")), Some(at("05T21:00")));
+        assert_eq!(calendar.next_change(at("05T22:30")), Some(at("05T23:00")));
+        let next = calendar.next_pause(&sync(9), at("05T20:00"), &[]).unwrap();
+        assert_eq!((next.window.as_str(), next.pauses), ("operator#7", at("05T21:00")));
+        let pauses = calendar.pauses(at("05T12:00"), at("06T12:00"));
+        let of = |number| pauses.iter().filter(move |it| it.sync == sync(number));
+        assert_eq!(
+            of(1).map(|it| (it.from, it.until)).collect::<Vec<_>>(),
+            [(at("05T20:00"), at("05T23:00"))]
+        );
+        assert_eq!(
+            of(9).map(|it| (it.from, it.until)).collect::<Vec<_>>(),
+            [(at("05T21:00"), at("05T23:00"))]
+        );
+    }
+
+    #[test]
+    fn an_exemption_takes_windows_away_and_not_what_an_operator_pauses() {
+        let exempt = order(1, "05T20:30", "05T21:30", What::Exempt { syncs: Some(syncs(&[1])) });
+        let pause = order(2, "05T21:00", "05T21:10", What::Pause { syncs: syncs(&[1]) });
+        let calendar = calendar().with_orders(&[exempt, pause]);
+        let check = |number, now, holders: &[&str], until: Option<&str>| {
+            let expected = (holders.iter().map(ToString::to_string).collect(), until.map(at));
+            assert_eq!(held(&calendar, number, now), expected, "sync {number} at {now}");
+        };
+        check(1, "05T20:29", &["early"], Some("05T22:00"));
+        check(1, "05T20:30", &[], None);
+        check(1, "05T21:05", &["operator#2"], Some("05T21:10"));
+        check(1, "05T21:10", &[], None);
+        check(1, "05T21:30", &["early"], Some("05T22:00"));
+        check(2, "05T20:30", &["early"], Some("06T00:00"));
+        // What is left of the occurrence begins anew: the look that decides is sent after that.
+        let open = calendar.desired(&sync(1), at("05T21:45"));
+        assert_eq!(open.holders()[0].pauses, at("05T21:30"));
+        let next = calendar.next_pause(&sync(1), at("05T20:40"), &[]).unwrap();
+        assert_eq!((next.window.as_str(), next.pauses), ("operator#2", at("05T21:00")));
+        let next = calendar.next_pause(&sync(1), at("05T21:15"), &[]).unwrap();
+        assert_eq!((next.window.as_str(), next.pauses), ("early", at("05T21:30")));
+        assert_eq!(calendar.exempt_until(&sync(1), at("05T20:30")), Some(at("05T21:30")));
+        assert_eq!(calendar.exempt_until(&sync(1), at("05T21:30")), None);
+        assert_eq!(calendar.exempt_until(&sync(2), at("05T20:30")), None);
+        let pauses = calendar.pauses(at("05T12:00"), at("06T12:00"));
+        let of_one: Vec<_> =
+            pauses.iter().filter(|it| it.sync == sync(1)).map(|it| (it.from, it.until)).collect();
+        assert_eq!(
+            of_one,
+            [
+                (at("05T20:00"), at("05T20:30")),
+                (at("05T21:00"), at("05T21:10")),
+                (at("05T21:30"), at("05T22:00"))
+            ]
+        );
+    }
+
+    #[test]
+    fn an_exemption_of_all_is_about_every_sync_and_the_next_pause_is_after_it() {
+        let all = order(1, "05T12:00", "06T21:00", What::Exempt { syncs: None });
+        let calendar = calendar().with_orders(&[all]);
+        for number in 1..=3 {
+            assert_eq!(held(&calendar, number, "05T21:00").0, Vec::<String>::new());
+            assert_eq!(held(&calendar, number, "05T23:00").0, Vec::<String>::new());
+        }
+        let next = calendar.next_pause(&sync(1), at("05T12:00"), &[]).unwrap();
+        assert_eq!((next.pauses, next.opens), (at("06T21:00"), at("06T20:00")));
+        let next = calendar.next_pause(&sync(3), at("05T12:00"), &[]).unwrap();
+        assert_eq!(next.pauses, at("06T22:00"));
+    }
+
+    #[test]
+    fn an_extension_is_heard_by_every_sync_of_the_window_until_it_is_taken_back() {
+        let what = What::Extend { window: "early".into(), opens: at("05T20:00") };
+        let extended = calendar().with_orders(&[order(3, "05T21:00", "05T23:30", what)]);
+        assert_eq!(held(&extended, 1, "05T23:00"), (vec!["early".to_owned()], Some(at("05T23:30"))));
+        assert_eq!(held(&extended, 1, "06T21:00").1, Some(at("06T22:00")), "the next one is as written");
+        assert_eq!(held(&extended.with_orders(&[]), 1, "05T23:00").0, Vec::<String>::new());
     }
 }

@@ -31,6 +31,9 @@ pub struct Window {
     pub on_manual_resume: OnManualResume,
     /// For people: carried into log and journal.
     pub description: Option<String>,
+    /// The occurrence that an operator keeps open for longer; see
+    /// [`Window::extended`].
+    pub longer: Option<Span>,
 }
 
 /// What happens to a sync that we paused and somebody switched on again.
@@ -111,25 +114,56 @@ pub struct Dates {
 }
 
 impl Window {
+    /// The same window, with its occurrence of `opens` closing no earlier than
+    /// `until`. What would open before that, or just then, is part of it. If the
+    /// window opens at another time by now, it is the same window.
+    #[must_use]
+    pub fn extended(&self, opens: DateTime<Utc>, until: DateTime<Utc>) -> Self {
+        let longer = self.covering_span(opens).filter(|it| it.opens == opens && it.closes < until);
+        let Some(longer) = longer else { return self.clone() };
+        let touched = self.times.spans(longer.opens, later(until, TimeDelta::nanoseconds(1)));
+        let closes = touched.map(|it| it.closes).fold(until, DateTime::max);
+        Self { longer: Some(Span { closes, ..longer }), ..self.clone() }
+    }
+
     /// The occurrence that is open at this instant.
     pub fn covering(&self, at: DateTime<Utc>) -> Option<Occurrence> {
-        self.times.covering(at).map(|span| self.occurrence(span))
+        self.covering_span(at).map(|span| self.occurrence(span))
     }
 
     /// The first occurrence that opens after this instant.
     pub fn next_opening(&self, after: DateTime<Utc>) -> Option<Occurrence> {
-        self.times.next_opening(after).map(|span| self.occurrence(span))
+        let next = self.times.next_opening(after)?;
+        let next = match self.longer {
+            Some(longer) if next.opens == longer.opens => longer,
+            Some(longer) if longer.takes_in(next) => self.times.next_opening(longer.closes)?,
+            Some(_) | None => next,
+        };
+        Some(self.occurrence(next))
     }
 
     /// The last occurrence that closed at or before this instant.
     pub fn last_closed(&self, until: DateTime<Utc>) -> Option<Occurrence> {
-        self.times.last_closed(until).map(|span| self.occurrence(span))
+        let last = self.times.last_closed(until)?;
+        let last = match self.longer.filter(|it| it.takes_in(last)) {
+            Some(longer) if longer.closes <= until => longer,
+            Some(longer) => self.times.last_closed(longer.opens)?,
+            None => last,
+        };
+        Some(self.occurrence(last))
     }
 
     /// Every occurrence that is open at some time in `[from, until)`, in order,
     /// each whole.
     pub fn occurrences(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = Occurrence> {
-        self.times.spans(from, until).map(|span| self.occurrence(span))
+        let longer = self.longer;
+        let first = longer.filter(|it| it.opens <= from && from < it.closes && from < until);
+        let rest = self.times.spans(from, until).filter_map(move |span| match longer {
+            Some(longer) if span.opens == longer.opens => Some(longer).filter(|_| first.is_none()),
+            Some(longer) if longer.takes_in(span) => None,
+            Some(_) | None => Some(span),
+        });
+        first.into_iter().chain(rest).map(|span| self.occurrence(span))
     }
 
     /// The occurrences that ask for a pause at this instant: those that are
@@ -195,6 +229,11 @@ impl Window {
         Ok(())
     }
 
+    fn covering_span(&self, at: DateTime<Utc>) -> Option<Span> {
+        let longer = self.longer.filter(|it| it.opens <= at && at < it.closes);
+        longer.or_else(|| self.times.covering(at))
+    }
+
     fn occurrence(&self, span: Span) -> Occurrence {
         let pauses = span.opens.checked_sub_signed(self.lead).unwrap_or(span.opens);
         let enforce = self.on_manual_resume == OnManualResume::Enforce;
@@ -241,8 +280,75 @@ mod tests {
                 syncs: BTreeSet::new(),
                 on_manual_resume: OnManualResume::Respect,
                 description: None,
+                longer: None,
             };
             assert_eq!(window.check_lead(reference), verdict, "{lead} minutes");
         }
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        format!("2026-05-{text}:00Z").parse().unwrap()
+    }
+
+    /// From 22:00 for two hours, and once more from 03:00.
+    fn nightly() -> Window {
+        let start = Start::Recurring("0 22,3 * * *".parse().unwrap());
+        let end = End::After(TimeDelta::hours(2));
+        Window {
+            name: "nightly".into(),
+            times: Times::new(start, end, Dates::default(), Zone::utc(), at("01T00:00")).unwrap(),
+            lead: TimeDelta::minutes(10),
+            syncs: BTreeSet::new(),
+            on_manual_resume: OnManualResume::Respect,
+            description: None,
+            longer: None,
+        }
+    }
+
+    /// Each occurrence from noon of the 5th to noon of the 6th.
+    fn spans(window: &Window) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        window.occurrences(at("05T12:00"), at("06T12:00")).map(|it| (it.opens, it.closes)).collect()
+    }
+
+    #[test]
+    fn an_extended_occurrence_closes_later_and_takes_in_what_it_meets() {
+        let (first, second) = (at("05T22:00"), at("06T03:00"));
+        let plain = [(first, at("06T00:00")), (second, at("06T05:00"))];
+        for (opens, until, expected) in [
+            (first, at("06T01:00"), vec![(first, at("06T01:00")), plain[1]]),
+            // It closes when the next one opens: they are one.
+            (first, at("06T03:00"), vec![(first, at("06T05:00"))]),
+            (first, at("06T06:00"), vec![(first, at("06T06:00"))]),
+            (second, at("06T06:00"), vec![plain[0], (second, at("06T06:00"))]),
+            // Earlier than it closes anyway, or no opening at all.
+            (first, at("05T23:00"), plain.to_vec()),
+            (at("05T21:00"), at("06T06:00"), plain.to_vec()),
+        ] {
+            assert_eq!(spans(&nightly().extended(opens, until)), expected, "{opens} until {until}");
+        }
+        let twice = nightly().extended(first, at("06T01:00")).extended(first, at("06T02:00"));
+        assert_eq!(spans(&twice), [(first, at("06T02:00")), plain[1]]);
+    }
+
+    #[test]
+    fn every_question_about_an_extended_window_gets_the_same_answer() {
+        let window = nightly().extended(at("05T22:00"), at("06T04:00"));
+        let whole = (at("05T22:00"), at("06T05:00"));
+        let pair = |it: Option<Occurrence>| it.map(|it| (it.opens, it.closes));
+        for inside in ["05T22:00", "06T00:30", "06T03:00", "06T04:59"] {
+            assert_eq!(pair(window.covering(at(inside))), Some(whole), "{inside}");
+            assert_eq!(pair(window.next_opening(at(inside))).unwrap().0, at("06T22:00"), "{inside}");
+            assert_eq!(spans_from(&window, inside), [whole], "{inside}");
+        }
+        assert_eq!(pair(window.covering(at("06T05:00"))), None);
+        assert_eq!(pair(window.next_opening(at("05T21:00"))), Some(whole));
+        assert_eq!(pair(window.last_closed(at("06T05:00"))), Some(whole));
+        assert_eq!(pair(window.last_closed(at("06T04:00"))).unwrap().1, at("05T05:00"));
+        assert_eq!(window.next_change(at("06T00:30")), Some(at("06T05:00")));
+        assert_eq!(window.next_change(at("06T05:00")), Some(at("06T21:50")));
+    }
+
+    fn spans_from(window: &Window, from: &str) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        window.occurrences(at(from), at("06T12:00")).map(|it| (it.opens, it.closes)).collect()
     }
 }

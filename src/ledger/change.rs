@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;
+use crate::domain::operator::Order;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::watch::WindowWatch;
 
@@ -20,6 +21,8 @@ pub(super) enum Write {
     DropHold(SyncRef),
     PutWatch(WindowWatch),
     DropWatch(Name),
+    PutOrder(Box<Order>),
+    DropOrder(u32),
     Record(DateTime<Utc>, Box<Event>),
 }
 
@@ -53,6 +56,19 @@ impl Change {
         self
     }
 
+    /// Writes what an operator asked for, in place of the order of that number if
+    /// there is one.
+    pub fn order(mut self, order: Order) -> Self {
+        self.0.push(Write::PutOrder(Box::new(order)));
+        self
+    }
+
+    /// Drops an operator's order, if it is there.
+    pub fn drop_order(mut self, number: u32) -> Self {
+        self.0.push(Write::DropOrder(number));
+        self
+    }
+
     /// Adds to the journal that `event` happened `at`.
     pub fn record(mut self, at: DateTime<Utc>, event: Event) -> Self {
         self.0.push(Write::Record(at, Box::new(event)));
@@ -64,7 +80,11 @@ impl Change {
         self.0.iter().find_map(|write| match write {
             Write::PutHold(hold) => Some(&hold.sync),
             Write::DropHold(sync) => Some(sync),
-            Write::PutWatch(_) | Write::DropWatch(_) | Write::Record(..) => None,
+            Write::PutWatch(_)
+            | Write::DropWatch(_)
+            | Write::PutOrder(_)
+            | Write::DropOrder(_)
+            | Write::Record(..) => None,
         })
     }
 
@@ -73,7 +93,11 @@ impl Change {
         self.0.iter().filter_map(|write| match write {
             Write::PutHold(hold) => Some((&hold.sync, Some(&**hold))),
             Write::DropHold(sync) => Some((sync, None)),
-            Write::PutWatch(_) | Write::DropWatch(_) | Write::Record(..) => None,
+            Write::PutWatch(_)
+            | Write::DropWatch(_)
+            | Write::PutOrder(_)
+            | Write::DropOrder(_)
+            | Write::Record(..) => None,
         })
     }
 
@@ -81,7 +105,12 @@ impl Change {
     pub fn events(&self) -> impl Iterator<Item = (DateTime<Utc>, &Event)> {
         self.0.iter().filter_map(|write| match write {
             Write::Record(at, event) => Some((*at, &**event)),
-            Write::PutHold(_) | Write::DropHold(_) | Write::PutWatch(_) | Write::DropWatch(_) => None,
+            Write::PutHold(_)
+            | Write::DropHold(_)
+            | Write::PutWatch(_)
+            | Write::DropWatch(_)
+            | Write::PutOrder(_)
+            | Write::DropOrder(_) => None,
         })
     }
 

@@ -27,7 +27,7 @@ pub(super) fn writer(path: &Path) -> Result<Writer, OpenError> {
     if is_absent(path)? {
         create(path)?;
     }
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let sqlite = |source| failed(path, source);
 
     // Nothing is written before we know that the file is ours to write.
     let mut connection = connect(path).map_err(sqlite)?;
@@ -246,10 +246,7 @@ fn recognize(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
     let (application, version) =
         read().map_err(|source: rusqlite::Error| match source.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => OpenError::NotOurs(path.to_owned()),
-            Some(ErrorCode::DatabaseCorrupt) => {
-                OpenError::Damaged { path: path.into(), what: source.to_string() }
-            }
-            _ => OpenError::Sqlite { path: path.to_owned(), source },
+            _ => failed(path, source),
         })?;
 
     if application != i64::from(APPLICATION_ID) {
@@ -262,6 +259,16 @@ fn recognize(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
         0 => Err(OpenError::NotOurs(path.to_owned())),
         found if found > known => Err(OpenError::Newer { path: path.to_owned(), found, known }),
         found => Ok(found),
+    }
+}
+
+/// SQLite could not do it: because the file is damaged, or for another reason.
+fn failed(path: &Path, source: rusqlite::Error) -> OpenError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt) => {
+            OpenError::Damaged { path: path.into(), what: source.to_string() }
+        }
+        _ => OpenError::Sqlite { path: path.to_owned(), source },
     }
 }
 
@@ -291,7 +298,7 @@ fn turn_log_on(connection: &Connection) -> rusqlite::Result<String> {
 /// keep the others from being resumed. The journal, which may be long, is left
 /// to [`super::Store::check`].
 fn sound(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let sqlite = |source| failed(path, source);
     connection.pragma_update(None, "ignore_check_constraints", true).map_err(sqlite)?;
     for table in ["hold", "organization", "window_watch"] {
         let found = structure_of(connection, table);

@@ -1,6 +1,6 @@
 //! How values are written in columns, and read back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::Entry;
 use crate::domain::event::Event;
 use crate::domain::hold::{Gone, Hold, HoldState, Unsettled};
+use crate::domain::operator::{Order, What};
 use crate::domain::organization::{KeySource, Organization, Proxy};
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::watch::WindowWatch;
@@ -251,6 +252,33 @@ pub(super) fn watch(row: &Row<'_>) -> Result<WindowWatch> {
         fingerprint: row.get("fingerprint")?,
         seen_until: instant(row, "seen_until")?,
         open: optional(row, "open", occurrence)?,
+    })
+}
+
+/// The syncs of an order, as JSON; `None` if it names none one by one.
+pub(super) fn syncs_to_json(order: &Order) -> Result<Option<String>> {
+    match &order.what {
+        What::Pause { syncs } | What::Exempt { syncs: Some(syncs) } => to_json(syncs).map(Some),
+        What::Exempt { syncs: None } | What::Extend { .. } => Ok(None),
+    }
+}
+
+pub(super) fn order(row: &Row<'_>) -> Result<Order> {
+    let syncs = || optional(row, "syncs", |text| serde_json::from_str::<BTreeSet<SyncRef>>(text).ok());
+    let missing = |column| move || unreadable(row, column);
+    let what = match row.get::<_, String>("what")?.as_str() {
+        "pause" => What::Pause { syncs: syncs()?.ok_or_else(missing("syncs"))? },
+        "exempt" => What::Exempt { syncs: syncs()? },
+        "extend" => What::Extend { window: name(row, "window")?, opens: instant(row, "opens")? },
+        _ => return Err(unreadable(row, "what")),
+    };
+    Ok(Order {
+        number: row.get("number")?,
+        from: instant(row, "begins")?,
+        until: instant(row, "ends")?,
+        reason: row.get("reason")?,
+        by: row.get("done_by")?,
+        what,
     })
 }
 

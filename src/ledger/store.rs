@@ -16,6 +16,7 @@ use super::open::Writer;
 use super::{LedgerError, OpenError, open, rows};
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;
+use crate::domain::operator::{Order, What};
 use crate::domain::organization::Organization;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::watch::WindowWatch;
@@ -45,6 +46,10 @@ pub struct Contents {
     pub holds: Vec<Hold>,
     /// In the order of their windows' names.
     pub watches: Vec<WindowWatch>,
+    /// What operators asked for, in the order in which they did.
+    pub orders: Vec<Order>,
+    /// The highest number that an order ever had; 0 if there never was one.
+    pub last_order: u32,
     /// Rows of which nothing could be made, each in words. They stay where
     /// they are; what they held, nobody looks after.
     pub damaged: Vec<String>,
@@ -108,6 +113,14 @@ impl Store {
             // It only tells whether an occurrence was missed.
             Err(error) => contents.damaged.push(format!("the watch of a window: {error}")),
         })?;
+        each(&snapshot, "SELECT * FROM operator_order ORDER BY number", |row| match rows::order(row) {
+            Ok(order) => contents.orders.push(order),
+            Err(error) => contents.damaged.push(format!("an operator's order: {error}")),
+        })?;
+        contents.last_order = snapshot
+            .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'operator_order'", [], |row| row.get(0))
+            .optional()?
+            .unwrap_or_default();
         Ok(contents)
     }
 
@@ -285,6 +298,11 @@ fn perform(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<()>
             .prepare_cached("DELETE FROM window_watch WHERE \"window\" = ?1")?
             .execute([window.as_str()])
             .map(drop),
+        Write::PutOrder(order) => put_order(transaction, order),
+        Write::DropOrder(number) => transaction
+            .prepare_cached("DELETE FROM operator_order WHERE number = ?1")?
+            .execute([number])
+            .map(drop),
         Write::Record(at, event) => record(transaction, *at, event),
     }
 }
@@ -376,6 +394,31 @@ fn put_watch(transaction: &Transaction<'_>, watch: &WindowWatch) -> rusqlite::Re
             watch.fingerprint,
             watch.seen_until.timestamp_millis(),
             watch.open.as_ref().map(rows::occurrence_to_json).transpose()?,
+        ])
+        .map(drop)
+}
+
+fn put_order(transaction: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
+    let (window, opens) = match &order.what {
+        What::Extend { window, opens } => (Some(window.as_str()), Some(opens.timestamp_millis())),
+        What::Pause { .. } | What::Exempt { .. } => (None, None),
+    };
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO operator_order (
+                number, what, begins, ends, reason, done_by, \"window\", opens, syncs
+            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            order.number,
+            order.what.as_str(),
+            order.from.timestamp_millis(),
+            order.until.timestamp_millis(),
+            order.reason,
+            order.by,
+            window,
+            opens,
+            rows::syncs_to_json(order)?,
         ])
         .map(drop)
 }

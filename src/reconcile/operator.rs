@@ -4,6 +4,7 @@ use crate::domain::calendar::Desired;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::hold::{Hold, HoldState};
 use crate::domain::moment::Moment;
+use crate::domain::operator::is_order;
 use crate::domain::plan::Case;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::window::Occurrence;
@@ -65,6 +66,12 @@ impl Reconciler {
         if self.boundary_passed(now.wall) {
             self.reopen(now, &mut actions);
         }
+        if let Selection::Window(name) = selection
+            && is_order(name)
+        {
+            let resumed = self.resume_order(name, by, reason, now, &mut actions);
+            return (resumed, actions);
+        }
         let resumed = self
             .selected(selection, now)
             .into_iter()
@@ -94,6 +101,44 @@ impl Reconciler {
         found
     }
 
+    /// Takes an operator's pause back, for all its syncs.
+    fn resume_order(
+        &mut self,
+        name: &Name,
+        by: &str,
+        reason: Option<&str>,
+        now: Moment,
+        actions: &mut Vec<Action>,
+    ) -> Vec<Resumed> {
+        let Some((order, dropped)) = self.withdraw(name, now) else { return vec![] };
+        actions.push(dropped);
+        let ended: Vec<Occurrence> = order.holder().into_iter().collect();
+        let mut resumed = Vec::new();
+        for sync in order.syncs() {
+            let case = self.cases.get(sync);
+            let next = self.calendar.as_ref().and_then(|it| it.next_pause(sync, now.wall, &ended));
+            let it = Resumed {
+                sync: sync.clone(),
+                name: self.name_of(sync).map(str::to_owned),
+                was: case.and_then(|it| it.hold.as_ref()).map(|hold| hold.state),
+                ended: ended.clone(),
+                next,
+            };
+            let event = Event {
+                sync: Some(sync.clone()),
+                name: it.name.clone(),
+                window: Some(order.name()),
+                occurrence: Some(order.from),
+                by: by.to_owned(),
+                detail: reason.map(str::to_owned),
+                ..Event::new(EventKind::OperatorResume)
+            };
+            actions.push(write(Change::new(), vec![event], now));
+            resumed.push(it);
+        }
+        resumed
+    }
+
     fn resume_one(
         &mut self,
         sync: SyncRef,
@@ -106,7 +151,7 @@ impl Reconciler {
         let ended = holders(&self.desired(&case, now), case.hold.as_ref());
         let was = case.hold.as_ref().map(|hold| hold.state);
         let next = self.calendar.as_ref().and_then(|it| it.next_pause(&sync, now.wall, &ended));
-        let name = case.name.clone();
+        let name = self.name_of(&sync).map(str::to_owned);
         let configured = self.in_force.as_ref().and_then(|it| it.organizations.get(&sync.organization));
         let hold = match (&case.hold, configured) {
             (Some(hold), _) => Some(hold.clone()),

@@ -1,13 +1,17 @@
 //! What is told of the state of things: `status`, the page, the log.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::domain::calendar::OpenWindows;
 use crate::domain::hold::{Hold, HoldState};
 use crate::domain::moment::Moment;
+use crate::domain::operator::{Order, What};
 use crate::domain::plan::Case;
-use crate::domain::sync::{Name, SyncKind};
+use crate::domain::sync::{Name, SyncKind, SyncRef};
 
 use super::Reconciler;
 
@@ -16,8 +20,122 @@ use super::Reconciler;
 pub struct Report {
     /// When anything is next due to change.
     pub next_change: Option<DateTime<Utc>>,
-    /// Every row, and every sync that cannot be looked at.
+    /// Every row, every sync that cannot be looked at, and those that an operator
+    /// exempted.
     pub syncs: Vec<RowReport>,
+    /// What operators asked for and is not over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrderReport>,
+}
+
+/// What an operator asked for, as `status --format json` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderReport {
+    /// What it is called: `operator#7`.
+    pub name: Name,
+    /// `pause`, `extend` or `exempt`.
+    pub what: String,
+    /// From when on.
+    pub from: DateTime<Utc>,
+    /// Until when.
+    pub until: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
+    /// On whose word.
+    pub by: String,
+    /// Of an extension: the window.
+    pub window: Option<Name>,
+    /// How many syncs it names; `null` if it is about all.
+    pub syncs: Option<usize>,
+}
+
+impl From<&Order> for OrderReport {
+    fn from(order: &Order) -> Self {
+        let (window, syncs) = match &order.what {
+            What::Pause { syncs } | What::Exempt { syncs: Some(syncs) } => (None, Some(syncs.len())),
+            What::Exempt { syncs: None } => (None, None),
+            What::Extend { window, .. } => (Some(window.clone()), Some(0)),
+        };
+        Self {
+            name: order.name(),
+            what: order.what.as_str().to_owned(),
+            from: order.from,
+            until: order.until,
+            reason: order.reason.clone(),
+            by: order.by.clone(),
+            window,
+            syncs: syncs.filter(|_| !matches!(order.what, What::Extend { .. })),
+        }
+    }
+}
+
+/// What `status` says of a sync: how far its row has come, or that no window
+/// touches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RowState {
+    /// [`HoldState::Pausing`]
+    Pausing,
+    /// [`HoldState::Held`]
+    Held,
+    /// [`HoldState::Resuming`]
+    Resuming,
+    /// [`HoldState::Settling`]
+    Settling,
+    /// [`HoldState::Skipped`]
+    Skipped,
+    /// [`HoldState::Released`]
+    Released,
+    /// There is no row, because an operator exempted it.
+    Exempt,
+}
+
+impl RowState {
+    /// Every state, in the order of a pause's life.
+    pub const ALL: &[Self] = &[
+        Self::Pausing,
+        Self::Held,
+        Self::Resuming,
+        Self::Settling,
+        Self::Skipped,
+        Self::Released,
+        Self::Exempt,
+    ];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        self.of_row().map_or("exempt", HoldState::as_str)
+    }
+
+    /// Whether a resume is owed.
+    pub fn owes_resume(self) -> bool {
+        self.of_row().is_some_and(HoldState::owes_resume)
+    }
+
+    fn of_row(self) -> Option<HoldState> {
+        match self {
+            Self::Pausing => Some(HoldState::Pausing),
+            Self::Held => Some(HoldState::Held),
+            Self::Resuming => Some(HoldState::Resuming),
+            Self::Settling => Some(HoldState::Settling),
+            Self::Skipped => Some(HoldState::Skipped),
+            Self::Released => Some(HoldState::Released),
+            Self::Exempt => None,
+        }
+    }
+}
+
+impl From<HoldState> for RowState {
+    fn from(state: HoldState) -> Self {
+        match state {
+            HoldState::Pausing => Self::Pausing,
+            HoldState::Held => Self::Held,
+            HoldState::Resuming => Self::Resuming,
+            HoldState::Settling => Self::Settling,
+            HoldState::Skipped => Self::Skipped,
+            HoldState::Released => Self::Released,
+        }
+    }
 }
 
 /// One row, as `status --format json` tells it.
@@ -32,7 +150,7 @@ pub struct RowReport {
     /// Its name at Polytomic, when known.
     pub name: Option<String>,
     /// How far the pause or resume has come.
-    pub state: HoldState,
+    pub state: RowState,
     /// Whether no execution runs any more; `null` while nobody has looked.
     pub quiet: Option<bool>,
     /// The windows it serves, or that do not count for it.
@@ -60,8 +178,8 @@ impl Report {
         let count = |wanted: fn(&RowReport) -> bool| self.syncs.iter().filter(|it| wanted(it)).count();
         let overdue = count(|it| it.overdue_seconds > 0);
         let failing = count(|it| it.overdue_seconds == 0 && it.is_trouble());
-        let held = count(|it| it.state == HoldState::Held);
-        let moving = count(|it| matches!(it.state, HoldState::Pausing | HoldState::Resuming));
+        let held = count(|it| it.state == RowState::Held);
+        let moving = count(|it| matches!(it.state, RowState::Pausing | RowState::Resuming));
         let mut parts = Vec::new();
         for (number, what) in
             [(overdue, "overdue"), (failing, "failing"), (held, "paused"), (moving, "changing")]
@@ -91,7 +209,7 @@ impl RowReport {
             kind: hold.sync.kind,
             id: hold.sync.id,
             name: hold.name.clone(),
-            state: hold.state,
+            state: hold.state.into(),
             quiet: None,
             windows,
             since: Some(hold.since),
@@ -120,7 +238,50 @@ impl Reconciler {
             let last_error = reported.last_error.clone().or(case.trouble.clone());
             Some(RowReport { name, last_error, ..reported })
         };
-        Report { next_change: self.next_change, syncs: self.cases.values().filter_map(row).collect() }
+        let mut syncs: Vec<RowReport> = self.cases.values().filter_map(row).collect();
+        syncs.extend(self.exempt_rows(now));
+        let orders = self.orders.iter().filter(|it| now.wall < it.until).map(OrderReport::from).collect();
+        Report { next_change: self.next_change, syncs, orders }
+    }
+
+    /// The syncs without a row that an operator exempted: those that were named,
+    /// and of an exemption of all those that an open window would pause.
+    fn exempt_rows(&self, now: Moment) -> Vec<RowReport> {
+        let is_on = |it: &&Order| it.is_exemption() && it.holds_at(now.wall);
+        let exemptions: Vec<&Order> = self.orders.iter().filter(is_on).collect();
+        let Some(calendar) = self.calendar.as_ref().filter(|_| !exemptions.is_empty()) else {
+            return vec![];
+        };
+        let open: BTreeSet<&Name> =
+            self.open.iter().flat_map(OpenWindows::occurrences).map(|it| &it.window).collect();
+        let row = |sync: &SyncRef| {
+            let until = calendar.exempt_until(sync, now.wall)?;
+            let windows = calendar.windows_of(sync).map(|it| it.name.clone());
+            let windows: Vec<Name> = windows.filter(|it| open.contains(it)).collect();
+            let is_named = exemptions.iter().any(|it| it.names_one_by_one(sync));
+            (is_named || !windows.is_empty()).then(|| self.exempt_row(sync, windows, until))
+        };
+        let has_row = |sync: &SyncRef| {
+            self.cases.get(sync).is_some_and(|case| case.hold.is_some() || case.trouble.is_some())
+        };
+        calendar.syncs().filter(|sync| !has_row(sync)).filter_map(row).collect()
+    }
+
+    fn exempt_row(&self, sync: &SyncRef, windows: Vec<Name>, until: DateTime<Utc>) -> RowReport {
+        RowReport {
+            organization: sync.organization.clone(),
+            kind: sync.kind,
+            id: sync.id,
+            name: self.name_of(sync).map(str::to_owned),
+            state: RowState::Exempt,
+            quiet: None,
+            windows,
+            since: None,
+            until: Some(until),
+            overdue_seconds: 0,
+            attempts: 0,
+            last_error: None,
+        }
     }
 
     /// A sync that is to be paused and could not be looked at yet.
@@ -136,7 +297,7 @@ impl Reconciler {
             kind: case.sync.kind,
             id: case.sync.id,
             name: case.name.clone(),
-            state: HoldState::Pausing,
+            state: RowState::Pausing,
             quiet: None,
             windows,
             since: None,

@@ -9,10 +9,10 @@ use tokio::sync::oneshot;
 
 use crate::domain::calendar::Calendar;
 use crate::domain::hold::HoldState;
-use crate::domain::sync::Name;
+use crate::domain::sync::{Name, SyncKind};
 use crate::domain::window::Occurrence;
 use crate::domain::zone::Zone;
-use crate::reconcile::RowReport;
+use crate::reconcile::{OrderReport, RowReport, Why};
 
 pub use upcoming::{OccurrenceLine, PauseLine, SyncLine, Upcoming};
 pub use windows::{WindowLine, window_state};
@@ -44,6 +44,40 @@ pub enum Ask {
         by: String,
         /// The way back.
         reply: oneshot::Sender<Result<ResumeAnswer, Refusal>>,
+    },
+    /// Pause syncs on an operator's word.
+    Pause {
+        /// Which, and for how long.
+        request: PauseRequest,
+        /// On whose word.
+        by: String,
+        /// The way back.
+        reply: oneshot::Sender<Result<Ordered, Refusal>>,
+    },
+    /// Let an open occurrence close later.
+    Extend {
+        /// Which, and by how much.
+        request: ExtendRequest,
+        /// On whose word.
+        by: String,
+        /// The way back.
+        reply: oneshot::Sender<Result<Ordered, Refusal>>,
+    },
+    /// Take windows away from syncs for a time, or give them back.
+    Exempt {
+        /// Which, and until when.
+        request: ExemptRequest,
+        /// On whose word.
+        by: String,
+        /// The way back.
+        reply: oneshot::Sender<Result<Ordered, Refusal>>,
+    },
+    /// Why a sync is paused or not.
+    Why {
+        /// Which: id, `organization/id` or unique name.
+        sync: String,
+        /// The way back.
+        reply: oneshot::Sender<Result<Why, Refusal>>,
     },
     /// Drop the row of a sync that is gone.
     Forget {
@@ -88,6 +122,9 @@ pub struct Status {
     pub next_change: Option<DateTime<Utc>>,
     /// Every row.
     pub syncs: Vec<RowReport>,
+    /// What operators asked for and is not over; absent if there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrderReport>,
     /// Rows of the ledger that cannot be read; absent if all can.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledger_damage: Vec<String>,
@@ -219,6 +256,73 @@ pub struct ResumedSync {
     pub ended: Vec<Occurrence>,
     /// The next occurrence that will pause it.
     pub next: Option<Occurrence>,
+}
+
+/// Which syncs to pause, and for how long.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PauseRequest {
+    /// Ids, `organization/id`s or unique names.
+    pub syncs: Vec<String>,
+    /// All that this window names.
+    pub window: Option<String>,
+    /// The kind of a sync that no window and no row names, given by its id.
+    pub kind: Option<SyncKind>,
+    /// From when on; now if absent.
+    pub from: Option<DateTime<Utc>>,
+    /// Until when.
+    pub until: Option<DateTime<Utc>>,
+    /// Or for how long.
+    pub seconds: Option<u64>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Which window's open occurrence to close later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtendRequest {
+    /// The window.
+    pub window: String,
+    /// By how much.
+    pub seconds: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// Which syncs no window touches, and until when.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExemptRequest {
+    /// Ids, `organization/id`s or unique names.
+    pub syncs: Vec<String>,
+    /// All.
+    pub all: bool,
+    /// Until when.
+    pub until: Option<DateTime<Utc>>,
+    /// Or for how long.
+    pub seconds: Option<u64>,
+    /// End what was said before, instead.
+    pub end: bool,
+    /// Why.
+    pub reason: String,
+}
+
+/// What an operator's word did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ordered {
+    /// What is in force now; `null` if something was ended.
+    pub order: Option<OrderReport>,
+    /// Each sync that it concerns now, and what follows for it.
+    pub syncs: Vec<Why>,
+}
+
+/// Which sync to explain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhyRequest {
+    /// Id, `organization/id` or unique name.
+    pub sync: String,
 }
 
 /// Which row to drop.

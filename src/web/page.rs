@@ -10,10 +10,9 @@ use super::api::{JournalLine, Snapshot};
 use super::times::{distance, span};
 use crate::domain::advice;
 use crate::domain::calendar::Calendar;
-use crate::domain::hold::HoldState;
 use crate::domain::window::{Occurrence, Window};
 use crate::domain::zone::Zone;
-use crate::reconcile::RowReport;
+use crate::reconcile::{RowReport, RowState};
 
 /// How far ahead the page looks.
 const DAYS: i64 = 7;
@@ -259,8 +258,8 @@ fn badge(row: &RowReport) -> &'static str {
     match row.state {
         _ if row.overdue_seconds > 0 => "badge overdue",
         _ if row.last_error.is_some() => "badge trouble",
-        HoldState::Held | HoldState::Pausing | HoldState::Resuming => "badge paused",
-        HoldState::Settling | HoldState::Skipped | HoldState::Released => "badge",
+        RowState::Held | RowState::Pausing | RowState::Resuming => "badge paused",
+        RowState::Settling | RowState::Skipped | RowState::Released | RowState::Exempt => "badge",
     }
 }
 

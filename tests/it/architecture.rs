@@ -26,9 +26,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Speaks of rows and of pace, and holds neither the ledger nor a client.
     ("reconcile", &["domain", "ledger::Change", "polytomic::Limits", "polytomic::throttle"]),
     // Is told facts, and shows the report's rows as numbers.
-    ("metrics", &["domain", "reconcile::RowReport"]),
+    ("metrics", &["domain", "reconcile::RowReport", "reconcile::RowState"]),
     // Hangs at the end: it shows the report and passes questions on.
-    ("web", &["domain", "metrics", "reconcile::RowReport"]),
+    (
+        "web",
+        &[
+            "domain",
+            "metrics",
+            "reconcile::OrderReport",
+            "reconcile::RowReport",
+            "reconcile::RowState",
+            "reconcile::Why",
+        ],
+    ),
     // Somebody else's service: of ours it knows what a sync is called, no more.
     ("simulator", &["domain::sync"]),
     // Where all of it comes together.

@@ -385,7 +385,6 @@ fn keys_that_are_not_built_are_refused() {
         let key = line.split(' ').next().unwrap();
         check_line(line, 1, &format!("`{key}` is not supported yet"), LATER);
     }
-    check_table("max_pause = \"1h\"", "reconcile", 1, "`max_pause` is not supported yet", LATER);
     check_table("preflight = \"1h\"", "reconcile", 1, "`preflight` is not supported yet", LATER);
     check_refused(
         "[[notify]]\nformat = \"slack\"\n",

@@ -8,5 +8,6 @@ mod lessons;
 mod night;
 mod notify;
 mod operator;
+mod orders;
 mod people;
 mod window;

@@ -1,5 +1,6 @@
 //! What the ledger promises: nothing lost, nothing half written, nothing guessed.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use intermission::domain::event::{Event, EventKind};
 use intermission::domain::hold::{Gone, Hold, HoldState, Unsettled};
+use intermission::domain::operator::{Order, What};
 use intermission::domain::organization::{KeySource, Organization, Proxy};
 use intermission::domain::sync::{SyncKind, SyncRef};
 use intermission::domain::watch::WindowWatch;
@@ -874,4 +876,56 @@ async fn the_log_of_a_busy_ledger_stays_small() {
     }
     let log = fs::metadata(place.beside("-wal")).unwrap().len();
     assert!(log < 4 << 20, "{log} bytes");
+}
+
+// What operators asked for.
+
+fn orders() -> Vec<Order> {
+    let order = |number, what| Order {
+        number,
+        from: minute(0),
+        until: minute(90),
+        reason: "CHG-1234: it is \"late\"".to_owned(),
+        by: "operator (uid 0, login uid 1000)".to_owned(),
+        what,
+    };
+    let syncs = BTreeSet::from([sync(1), SyncRef { kind: SyncKind::Bulk, ..sync(2) }]);
+    vec![
+        order(1, What::Pause { syncs: syncs.clone() }),
+        order(2, What::Extend { window: "nightly".into(), opens: minute(-60) }),
+        order(3, What::Exempt { syncs: Some(syncs) }),
+        order(7, What::Exempt { syncs: None }),
+    ]
+}
+
+#[test]
+fn what_operators_asked_for_is_there_after_a_restart_and_no_number_is_used_twice() {
+    let place = Place::new();
+    {
+        let mut store = place.open();
+        let all = orders().into_iter().fold(Change::new(), Change::order);
+        store.apply(&[all]).unwrap();
+    }
+    {
+        let mut store = place.open();
+        let contents = store.contents().unwrap();
+        assert_eq!((contents.orders, contents.last_order), (orders(), 7));
+        let changed = Order { until: minute(60), ..orders().remove(0) };
+        store.apply(&[Change::new().order(changed.clone()).drop_order(7).drop_order(99)]).unwrap();
+        assert_eq!(store.contents().unwrap().orders[0], changed);
+    }
+    let contents = place.open().contents().unwrap();
+    assert_eq!((contents.orders.len(), contents.last_order), (3, 7), "7 is gone, and stays used");
+}
+
+#[test]
+fn an_order_that_cannot_be_read_is_told_and_costs_no_other_one_its_effect() {
+    let place = Place::new();
+    let all = orders().into_iter().fold(Change::new(), Change::order);
+    place.open().apply(&[all]).unwrap();
+    tamper(&place.path(), "UPDATE operator_order SET syncs = '[7]' WHERE number = 1;");
+    let contents = place.open().contents().unwrap();
+    assert_eq!(contents.orders, orders()[1..]);
+    assert_eq!(contents.damaged.len(), 1);
+    assert!(contents.damaged[0].starts_with("an operator's order: "), "{:?}", contents.damaged);
 }

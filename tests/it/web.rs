@@ -17,11 +17,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use intermission::config::{self, Context};
 use intermission::domain::event::{Event, EventKind};
-use intermission::domain::hold::HoldState;
 use intermission::domain::sync::{Name, SyncKind};
 use intermission::domain::zone::Zone;
 use intermission::metrics::{Metrics, Operation};
-use intermission::reconcile::RowReport;
+use intermission::reconcile::{RowReport, RowState};
 use intermission::tzdb::Tzdb;
 use intermission::web::api::{Ask, DaemonStatus, JournalLine, Snapshot, Status};
 use intermission::web::{Listening, listen_with};
@@ -79,6 +78,7 @@ fn well() -> Snapshot {
             healthy: true,
             next_change: config.calendar.next_change(now),
             syncs: vec![],
+            orders: vec![],
         },
         organizations: vec![(Name::from("default"), "https://app.polytomic.com".to_owned())],
         fingerprint: Some(config.fingerprint.clone()),
@@ -89,7 +89,7 @@ fn well() -> Snapshot {
     }
 }
 
-fn row(number: u128, name: &str, state: HoldState, until: DateTime<Utc>) -> RowReport {
+fn row(number: u128, name: &str, state: RowState, until: DateTime<Utc>) -> RowReport {
     RowReport {
         organization: Name::from("default"),
         kind: SyncKind::Model,
@@ -112,7 +112,7 @@ fn held() -> Snapshot {
     it.at = at("2026-11-28T23:30:00Z");
     let until = at("2026-11-29T05:00:00Z");
     it.status.syncs =
-        vec![row(1, "Customers to CRM", HoldState::Held, until), row(2, HOSTILE, HoldState::Skipped, until)];
+        vec![row(1, "Customers to CRM", RowState::Held, until), row(2, HOSTILE, RowState::Skipped, until)];
     it
 }
 
@@ -122,7 +122,7 @@ fn overdue() -> Snapshot {
     it.at = at("2026-11-29T11:00:00Z");
     it.status.healthy = false;
     let late = &mut it.status.syncs[0];
-    late.state = HoldState::Resuming;
+    late.state = RowState::Resuming;
     late.overdue_seconds = 21_600;
     late.attempts = 271;
     late.last_error = Some("503 Service Unavailable".to_owned());
@@ -406,7 +406,7 @@ fn metrics_tell_what_is_so() {
 fn of_thousands_of_syncs_a_hundred_have_a_series() {
     let mut snapshot = held();
     let until = at("2026-11-29T05:00:00Z");
-    snapshot.status.syncs = (0..5000).map(|it| row(it, "many", HoldState::Held, until)).collect();
+    snapshot.status.syncs = (0..5000).map(|it| row(it, "many", RowState::Held, until)).collect();
     let text = scraped(snapshot);
     assert_eq!(
         text.lines().filter(|it| it.starts_with("intermission_resume_due_timestamp_seconds{")).count(),

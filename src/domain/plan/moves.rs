@@ -412,6 +412,12 @@ impl Decision<'_> {
         let mut hold = Hold { attempts: 0, last_error: None, ..hold };
         // A clock may be set back by hours, hardly by days.
         let long_ago = self.turn.now.wall - TimeDelta::days(2);
+        for it in &mut hold.left_alone {
+            // An operator may let an occurrence close later.
+            if let Some(open) = self.turn.desired.holders().iter().find(|open| open.is(it)) {
+                it.closes = open.closes;
+            }
+        }
         hold.left_alone.retain(|it| it.closes > long_ago);
         Step::Keep { hold: Box::new(hold), events, retry: None }
     }

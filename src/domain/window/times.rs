@@ -40,6 +40,14 @@ pub struct Span {
     pub closes: DateTime<Utc>,
 }
 
+impl Span {
+    /// Whether an occurrence that lasts so long has that one in it, or meets its
+    /// opening.
+    pub(super) fn takes_in(self, other: Self) -> bool {
+        self.opens <= other.opens && other.opens <= self.closes
+    }
+}
+
 /// Starts and ends that make no window.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimesError {

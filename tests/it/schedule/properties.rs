@@ -95,6 +95,7 @@ fn any_calendar() -> impl Strategy<Value = (Calendar, DateTime<Utc>)> {
                     syncs: syncs.into_iter().map(sync).collect(),
                     on_manual_resume: if enforce { OnManualResume::Enforce } else { OnManualResume::Respect },
                     description: None,
+                    longer: None,
                 };
                 window.check_lead(at).is_ok().then_some(window)
             });

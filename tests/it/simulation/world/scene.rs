@@ -68,6 +68,7 @@ pub(super) fn windows(rng: &mut fastrand::Rng, from: DateTime<Utc>, syncs: &[Syn
                 OnManualResume::Respect
             },
             description: None,
+            longer: None,
         };
         // As the configuration does, refuse a lead that leaves no time to run.
         if window.check_lead(from).is_ok() {

@@ -1,0 +1,107 @@
+//! `why`: why a sync is paused or not, holder by holder, and what happens to it
+//! next. The daemon knows best; without one the ledger and the file tell.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+
+use super::failure::{Failure, sentence};
+use super::ordered;
+use super::socket::Socket;
+use super::table::Rows;
+use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, file, screen, times};
+use crate::clock;
+use crate::daemon;
+use crate::domain::moment::Moment;
+use crate::domain::sync::find_sync;
+use crate::domain::zone::Zone;
+use crate::reconcile::{Reconciler, Why};
+use crate::web::api::WhyRequest;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// An id, `organization/id` or a name that only one sync has
+    sync: String,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
+    let socket = Socket::of(global)?;
+    let why = match block_on(socket.why(&WhyRequest { sync: arguments.sync.clone() })) {
+        Ok(why) => why,
+        Err(failure) if failure.is_unreachable() => offline(global, &arguments.sync, failure)?,
+        Err(failure) => return Err(failure),
+    };
+    match arguments.format.format {
+        Format::Json => screen::say_json(&why)?,
+        Format::Table => screen::say(&tell(&why, &file::zone(global), clock::wall()))?,
+    }
+    Ok(Exit::Success)
+}
+
+/// The same answer from the ledger and the file, as a daemon that starts now
+/// would give it.
+fn offline(global: &Global, sync: &str, unreached: Failure) -> Result<Why, Failure> {
+    let (Ok(store), Ok(read)) = (file::ledger(global), file::read(global)) else { return Err(unreached) };
+    screen::note(&format!("{}; this is what the ledger and the file say", sentence(&unreached)));
+    let contents = store.contents()?;
+    let mut reconciler = Reconciler::new(contents.holds, contents.watches, None, fastrand::Rng::with_seed(0));
+    reconciler.remember_orders(contents.orders, contents.last_order);
+    reconciler.bring_into_force(daemon::in_force(&read.config));
+    let found = find_sync(sync, reconciler.known_syncs()).map_err(|it| Failure::NotFound(it.to_string()))?;
+    Ok(reconciler.why(&found, Moment { wall: read.now, uptime: Duration::ZERO }))
+}
+
+fn tell(why: &Why, zone: &Zone, now: DateTime<Utc>) -> String {
+    let mut lines = vec![format!("{}: {}", ordered::name(why), why.sentence())];
+    if let Some(until) = why.until.or(why.exempt_until) {
+        lines.push(format!("until {}", times::show_with_distance(until, zone, now)));
+    }
+    if let Some(row) = &why.row {
+        let since = row.since.map(|at| format!(" since {}", times::show(at, zone)));
+        lines.push(format!("its row: {}{}", row.state.as_str(), since.unwrap_or_default()));
+        if row.overdue_seconds > 0 {
+            let late = times::span(chrono::TimeDelta::seconds(row.overdue_seconds));
+            lines.push(format!("OVERDUE: {late} past its end"));
+        }
+        lines.extend(row.last_error.iter().map(|it| format!("the last attempt ({}): {it}", row.attempts)));
+    }
+    lines.push(match &why.next {
+        Some(next) => {
+            format!("next: paused by `{}` {}", next.window, times::show_with_distance(next.pauses, zone, now))
+        }
+        None => "next: no further pause".to_owned(),
+    });
+    if why.holders.is_empty() {
+        lines.push(match &why.windows[..] {
+            [] => "no window covers it".to_owned(),
+            windows => {
+                let names: Vec<_> = windows.iter().map(|it| format!("`{it}`")).collect();
+                format!("windows that cover it: {}", names.join(", "))
+            }
+        });
+        return lines.join("\n");
+    }
+    format!("{}\n\n{}", lines.join("\n"), holders(why, zone))
+}
+
+fn holders(why: &Why, zone: &Zone) -> String {
+    let mut rows = Rows::under(&["ASKS FOR A PAUSE", "FROM", "UNTIL", "COUNTS", "WHY"]);
+    for holder in &why.holders {
+        let (occurrence, by) = (&holder.occurrence, holder.by.as_ref());
+        let reason = [holder.description.clone(), by.map(|it| format!("by {it}"))];
+        rows.add(
+            ordered::mood(why),
+            [
+                occurrence.window.to_string(),
+                times::show(occurrence.pauses, zone),
+                times::show(occurrence.closes, zone),
+                if holder.counts { "yes" } else { "no: a person decided against it" }.to_owned(),
+                reason.into_iter().flatten().collect::<Vec<_>>().join(", "),
+            ],
+        );
+    }
+    rows.render()
+}

@@ -1,0 +1,149 @@
+//! Why one sync is paused or not, holder by holder, and what comes next.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::calendar::Calendar;
+use crate::domain::hold::HoldState;
+use crate::domain::moment::Moment;
+use crate::domain::operator::{Order, is_order};
+use crate::domain::plan::Case;
+use crate::domain::sync::{Name, SyncRef};
+use crate::domain::window::Occurrence;
+
+use super::{Reconciler, RowReport};
+
+/// All there is to say about one sync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// The sync.
+    #[serde(flatten)]
+    pub sync: SyncRef,
+    /// Its name at Polytomic, when known.
+    pub name: Option<String>,
+    /// What is wanted of it now.
+    pub wanted: Wanted,
+    /// What asks for a pause now, and whether it counts.
+    pub holders: Vec<Holder>,
+    /// Until when no window touches it, on an operator's word.
+    pub exempt_until: Option<DateTime<Utc>>,
+    /// Its row, if there is one.
+    pub row: Option<RowReport>,
+    /// When the pause ends, if one is wanted.
+    pub until: Option<DateTime<Utc>>,
+    /// What pauses it next.
+    pub next: Option<Occurrence>,
+    /// The windows that cover it at some time.
+    pub windows: Vec<Name>,
+}
+
+/// What is wanted of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// Nothing asks for a pause.
+    Running,
+    /// A pause.
+    Paused,
+    /// All that asks for a pause was decided against by a person.
+    LeftAlone,
+    /// Windows do not touch it, on an operator's word.
+    Exempt,
+}
+
+/// Something that asks for a pause now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The occurrence, or the operator's pause.
+    #[serde(flatten)]
+    pub occurrence: Occurrence,
+    /// Whether an operator asked for it, and no window.
+    pub is_order: bool,
+    /// Whether it counts for this sync.
+    pub counts: bool,
+    /// The window's description, or the operator's reason.
+    pub description: Option<String>,
+    /// On whose word, if it is an operator's.
+    pub by: Option<String>,
+}
+
+impl Reconciler {
+    /// All there is to say about this sync.
+    pub fn why(&self, sync: &SyncRef, now: Moment) -> Why {
+        let unknown = Case::new(sync.clone());
+        let case = self.cases.get(sync).unwrap_or(&unknown);
+        let calendar = self.calendar();
+        // As of now: what a pass found may be a moment old.
+        let desired = match (calendar, &case.hold) {
+            (Some(calendar), _) => calendar.desired(sync, now.wall),
+            (None, Some(hold)) => hold.desired_alone(now.wall),
+            (None, None) => crate::domain::calendar::Desired::Running,
+        };
+        let left_alone = case.hold.as_ref().map_or(&[][..], |hold| &hold.left_alone);
+        let counts = |it: &Occurrence| !left_alone.iter().any(|other| other.is(it));
+        let holders: Vec<Holder> = desired.holders().iter().map(|it| self.holder(it, counts(it))).collect();
+        let exempt_until = calendar.and_then(|it| it.exempt_until(sync, now.wall));
+        let wanted = match (holders.is_empty(), holders.iter().any(|it| it.counts)) {
+            (false, true) => Wanted::Paused,
+            (false, false) => Wanted::LeftAlone,
+            (true, _) if exempt_until.is_some() => Wanted::Exempt,
+            (true, _) => Wanted::Running,
+        };
+        let counted = holders.iter().filter(|it| it.counts);
+        let until = counted.map(|it| it.occurrence.closes).max();
+        let next = calendar.and_then(|it| it.next_pause(sync, now.wall, desired.holders()));
+        let row = case.hold.as_ref().map(|hold| RowReport::of(hold, now.wall, self.rules.overdue_after));
+        let windows = |it: &Calendar| it.windows_of(sync).map(|it| it.name.clone()).collect();
+        Why {
+            sync: sync.clone(),
+            name: self.name_of(sync).map(str::to_owned),
+            wanted,
+            until: until.filter(|_| wanted == Wanted::Paused),
+            holders,
+            exempt_until,
+            row,
+            next,
+            windows: calendar.map_or_else(Vec::new, |it| windows(it)),
+        }
+    }
+
+    fn holder(&self, occurrence: &Occurrence, counts: bool) -> Holder {
+        let window = self.calendar().and_then(|it| it.window(occurrence.window.as_str()));
+        let order: Option<&Order> = self.orders.iter().find(|it| it.name() == occurrence.window);
+        Holder {
+            occurrence: occurrence.clone(),
+            is_order: is_order(&occurrence.window),
+            counts,
+            description: window
+                .and_then(|it| it.description.clone())
+                .or_else(|| order.map(|it| it.reason.clone())),
+            by: order.map(|it| it.by.clone()),
+        }
+    }
+}
+
+impl Why {
+    /// Whether its row says that we owe it a resume.
+    pub fn is_held(&self) -> bool {
+        self.row.as_ref().is_some_and(|it| it.state.owes_resume())
+    }
+
+    /// The same in one sentence, without times.
+    pub fn sentence(&self) -> &'static str {
+        let state = self.row.as_ref().map(|row| row.state);
+        let is = |wanted: HoldState| state == Some(wanted.into());
+        match self.wanted {
+            Wanted::Exempt if self.is_held() => "an operator exempted it, so it is being resumed",
+            Wanted::Exempt => "an operator exempted it: windows do not touch it",
+            Wanted::Running if self.is_held() => "nothing asks for a pause any more: it is being resumed",
+            Wanted::Running => "nothing asks for a pause now",
+            Wanted::LeftAlone if is(HoldState::Skipped) => {
+                "it was off already when the pause began: it is not ours, and stays as it is"
+            }
+            Wanted::LeftAlone if self.is_held() => "a person decided to let it run: it is being resumed",
+            Wanted::LeftAlone => "a person decided to let it run: it is left alone",
+            Wanted::Paused if is(HoldState::Held) => "it is paused",
+            Wanted::Paused => "it is being paused",
+        }
+    }
+}

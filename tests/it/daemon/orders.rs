@@ -1,0 +1,177 @@
+//! An operator pauses, extends and exempts by the command line, and asks why.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::night::{CONTACTS, EMEA, FAR, LEADS, Night, STRIPE, Window, row, soon};
+
+/// A window far away, so that there is a configuration and nothing to do.
+fn tomorrow() -> Window {
+    Window::new("tomorrow", soon(FAR * 24.0)..soon(FAR * 25.0)).of(&[CONTACTS, STRIPE])
+}
+
+fn time(value: &Value) -> DateTime<Utc> {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn what_an_operator_pauses_is_paused_across_a_restart_and_resumed_at_its_end() {
+    let night = Night::new();
+    night.write(&[tomorrow()]);
+    let daemon = night.start();
+    let said = night.run(&["pause", "--window", "tomorrow", "--for", "5s", "--reason", "load test"], 0);
+    said.with(&["operator#1 pauses 2 syncs until", "load test", "it is being paused", "(tomorrow)"]);
+    night.until_state(CONTACTS, "held");
+    night.until_state(STRIPE, "held");
+    daemon.kill();
+    let daemon = night.start();
+    let status = night.run(&["status", "--format", "json"], 0).json();
+    let order = &status["orders"][0];
+    assert_eq!(
+        (&order["name"], &order["what"], &order["syncs"]),
+        (&"operator#1".into(), &"pause".into(), &2.into())
+    );
+    assert_eq!(row(&status, CONTACTS)["windows"], serde_json::json!(["operator#1"]));
+    let until = time(&order["until"]);
+    night.until_resumed(CONTACTS);
+    night.until_resumed(STRIPE);
+    night.until_no_row(CONTACTS);
+    assert_eq!(daemon.stop(), Some(0));
+    for part in [CONTACTS, STRIPE] {
+        assert_eq!(night.posts(part), 2);
+        assert!(until <= night.switches(part)[1].0, "not before its end");
+    }
+    night.assert_untouched(LEADS);
+    let told = night.history("operator_pause");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0]["by"].as_str().unwrap().starts_with("operator (uid "), "{told:?}");
+    assert!(told[0]["detail"].as_str().unwrap().ends_with("load test"), "{told:?}");
+    assert_eq!(night.history("paused")[0]["window"], "operator#1");
+}
+
+#[test]
+fn a_second_pause_is_a_second_holder_and_each_can_be_taken_back() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    night.write(&[patching]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.run(&["pause", "Contacts", "--for", "1h", "--reason", "load"], 0).with(&["operator#1"]);
+    let why = night.run(&["why", "Contacts", "--format", "json"], 0).json();
+    let holders: Vec<&Value> = why["holders"].as_array().unwrap().iter().map(|it| &it["window"]).collect();
+    assert_eq!(holders, ["operator#1", "patching"]);
+    assert_eq!(why["holders"][0]["description"], "load");
+
+    night.run(&["resume", "--window", "operator#1"], 0).with(&["Contacts", "operator#1"]);
+    let why = night.run(&["why", "Contacts", "--format", "json"], 0).json();
+    assert_eq!((&why["wanted"], why["holders"].as_array().unwrap().len()), (&"paused".into(), 1));
+    night.run(&["resume", "--window", "operator#1"], 1).with(&["there is no window `operator#1`"]);
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(night.posts(CONTACTS), 1, "it stays paused for its window");
+}
+
+#[test]
+fn what_was_off_before_an_operators_pause_stays_off_after_it() {
+    let night = Night::new();
+    night.write(&[tomorrow()]);
+    night.person_switches(CONTACTS, false);
+    let daemon = night.start();
+    night.run(&["pause", &CONTACTS.id.to_string(), "--for", "2s", "--reason", "load"], 0);
+    night.until_state(CONTACTS, "skipped");
+    night.until_no_row(CONTACTS);
+    assert_eq!(daemon.stop(), Some(0));
+    night.assert_untouched(CONTACTS);
+}
+
+#[test]
+fn a_sync_that_no_window_names_is_paused_by_its_id_and_kind() {
+    let night = Night::new();
+    night.write(&[tomorrow()]);
+    let daemon = night.start();
+    let id = LEADS.id.to_string();
+    night.run(&["pause", &id, "--for", "1h", "--reason", "x"], 1).with(&["`--kind model` or `--kind bulk`"]);
+    night.run(&["pause", &id, "--kind", "model", "--for", "2s", "--reason", "x"], 0).with(&["operator#1"]);
+    night.until_paused(LEADS);
+    night.until_resumed(LEADS);
+    let emea = format!("emea/{}", EMEA.id);
+    night.run(&["pause", &emea, "--kind", "model", "--for", "2s", "--reason", "x"], 0).with(&["operator#2"]);
+    night.until_paused(EMEA);
+    night.until_resumed(EMEA);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn an_extended_occurrence_closes_later_also_after_a_restart_and_a_reload() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(3.0)).of(&[CONTACTS]);
+    night.write(&[patching.clone(), tomorrow()]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    let said = night.run(&["extend", "patching", "--by", "3s", "--reason", "still patching"], 0);
+    said.with(&["operator#1 keeps window `patching` open until", "still patching", "Contacts"]);
+    night.run(&["extend", "tomorrow", "--by", "3s", "--reason", "x"], 1).with(&["is not open"]);
+    night.run(&["upcoming", "--days", "1"], 0).with(&["with what operators asked for"]);
+    daemon.kill();
+    let daemon = night.start();
+    night.run(&["reload"], 0);
+    night.until_resumed(CONTACTS);
+    assert_eq!(daemon.stop(), Some(0));
+    let closes = patching.closes() + chrono::TimeDelta::seconds(3);
+    let switches = night.switches(CONTACTS);
+    assert!(closes <= switches[1].0 && switches.len() == 2, "{switches:?} and not before {closes}");
+    assert_eq!(night.history("extended")[0]["window"], "patching");
+}
+
+#[test]
+fn windows_do_not_touch_what_is_exempt_until_that_is_ended() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS, STRIPE]);
+    night.write(std::slice::from_ref(&patching));
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.run(&["exempt", "Contacts", "--for", "1h", "--reason", "month end"], 0).with(&[
+        "operator#1 exempts 1 sync",
+        "month end",
+        "is being resumed",
+    ]);
+    night.until_resumed(CONTACTS);
+    night.until_state(CONTACTS, "exempt");
+    daemon.kill();
+    let daemon = night.start();
+    night.fence(std::slice::from_ref(&patching));
+    assert!(night.is_on(CONTACTS) && !night.is_on(STRIPE));
+    night.run(&["why", &CONTACTS.id.to_string()], 0).with(&["an operator exempted it"]);
+    let by_name = night.run(&["exempt", "--all", "--end"], 1);
+    by_name.with(&["there is no exemption of all syncs"]);
+    night.run(&["exempt", &CONTACTS.id.to_string(), "--end"], 0).with(&["windows count again for 1 sync"]);
+    night.until_state(CONTACTS, "held");
+    night.run(&["exempt", "--all", "--for", "1h", "--reason", "freeze"], 0).with(&["exempts all syncs"]);
+    night.until_resumed(CONTACTS);
+    night.until_resumed(STRIPE);
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(night.history("exempted").len(), 3);
+}
+
+#[test]
+fn what_an_operator_asks_for_has_an_end_and_a_reason_and_is_refused_otherwise() {
+    let night = Night::new();
+    night.write(&[tomorrow()]);
+    let daemon = night.start();
+    let id = CONTACTS.id.to_string();
+    let pause = |rest: &[&str], code| night.run(&[&["pause", "--reason", "x"], rest].concat(), code);
+    pause(&[&id, "--for", "8d"], 2).with(&["`max_pause` in [reconcile] allows 168 hours"]);
+    pause(&[&id, "--until", "1h ago"], 2).with(&["would end before it begins"]);
+    pause(&["--window", "nothing", "--for", "1h"], 1).with(&["there is no window `nothing`"]);
+    let reasonless = ["pause", "--window", "tomorrow", "--for", "1h", "--reason", " "];
+    night.run(&reasonless, 2).with(&["it needs a reason"]);
+    let nobody = ["exempt", "Nobody", "--for", "1h", "--reason", "x"];
+    night.run(&nobody, 1).with(&["no sync here is called `Nobody`"]);
+    let nothing = ["extend", "nothing", "--by", "1h", "--reason", "x"];
+    night.run(&nothing, 1).with(&["there is no window `nothing`"]);
+    night.run(&["why", "Nobody"], 1).with(&["no sync here is called `Nobody`"]);
+    assert_eq!(daemon.stop(), Some(0));
+    // Without a daemon the file and the ledger tell.
+    assert_eq!(night.run(&["why", &id, "--format", "json"], 0).json()["wanted"], "running");
+    night.assert_untouched(CONTACTS);
+    assert_eq!(night.history("operator_pause").len(), 0);
+}
