@@ -10,6 +10,7 @@ mod check;
 mod completions;
 mod curl;
 mod demo;
+mod diff;
 mod exempt;
 mod extend;
 mod failure;
@@ -24,6 +25,7 @@ mod plan;
 mod reload;
 mod resume;
 mod run;
+mod schema;
 mod screen;
 mod socket;
 mod status;
@@ -37,7 +39,7 @@ mod windows;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::domain::sync::SyncKind;
 use failure::Failure;
@@ -92,6 +94,9 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 failed; 2 wrong usage; 69 the daemon cannot be reached;
 75 another daemon holds the ledger; 78 the configuration is wrong.";
 
+/// Where the configuration is, unless it is said.
+const CONFIG: &str = "/etc/intermission/intermission.toml";
+
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Global {
@@ -101,11 +106,18 @@ struct Global {
         global = true,
         value_name = "PATH",
         env = "INTERMISSION_CONFIG",
-        default_value = "/etc/intermission/intermission.toml"
+        default_value = CONFIG,
+        value_hint = ValueHint::FilePath
     )]
     config: PathBuf,
     /// The ledger [default: `$STATE_DIRECTORY/ledger.db`, else `state.path` of the file]
-    #[arg(long, global = true, value_name = "PATH", env = "INTERMISSION_STATE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "INTERMISSION_STATE",
+        value_hint = ValueHint::FilePath
+    )]
     state: Option<PathBuf>,
     /// When to use colours; they only ever repeat what is said in words
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
@@ -170,6 +182,8 @@ enum Command {
     Upcoming(upcoming::Arguments),
     /// Show what the daemon would do right now, and do nothing
     Plan(plan::Arguments),
+    /// Show what a change of the file changes: 0 nothing, 1 something, 2 trouble
+    Diff(diff::Arguments),
     /// Show every sync that is paused or being looked after
     Status(status::Arguments),
     /// Show what happened, newest last
@@ -192,6 +206,8 @@ enum Command {
     Backup(backup::Arguments),
     /// Watch the daemon at work on a simulated Polytomic: no account, no file
     Demo(demo::Arguments),
+    /// Print a JSON Schema of the configuration file, for editors
+    Schema(schema::Arguments),
     /// Print a script with which a shell completes this command line
     Completions(completions::Arguments),
     /// Print the manual page, or write all of them
@@ -200,6 +216,9 @@ enum Command {
 
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
+    if completions::complete() {
+        return ExitCode::SUCCESS;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -226,6 +245,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Windows(arguments) => windows::run(global, &arguments),
         Command::Upcoming(arguments) => upcoming::run(global, &arguments),
         Command::Plan(arguments) => plan::run(global, &arguments),
+        Command::Diff(arguments) => diff::run(global, &arguments),
         Command::Status(arguments) => status::run(global, &arguments),
         Command::History(arguments) => history::run(global, &arguments),
         Command::Reload(arguments) => reload::run(global, &arguments),
@@ -237,6 +257,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Forget(arguments) => forget::run(global, &arguments),
         Command::Backup(arguments) => backup::run(global, &arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

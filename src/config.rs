@@ -41,6 +41,11 @@ pub use lenient::{control_socket_leniently, state_path_leniently};
 use reader::Table;
 use source::Source;
 
+/// JSON Schema (draft 2020-12) of the file, for editors. It says of each key
+/// what [`parse`] says, as far as a schema can; `tests/it/schema.rs` holds the
+/// two together.
+pub const SCHEMA: &str = include_str!("config/schema.json");
+
 /// A file larger than this is refused. 100,000 windows fit.
 pub const MOST_BYTES: u64 = 32 << 20;
 

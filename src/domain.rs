@@ -19,6 +19,10 @@ pub mod calendar;
 
 pub mod advice;
 
+pub mod outlook;
+
+pub mod diff;
+
 pub mod moment;
 
 pub mod hold;

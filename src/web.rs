@@ -30,8 +30,8 @@ pub mod times;
 pub use public::{Listening, listen, listen_with};
 
 use api::{
-    Ask, ExemptRequest, ExtendRequest, ForgetRequest, HistoryRequest, PauseRequest, Refusal, ResumeRequest,
-    WhyRequest,
+    Ask, CalendarAnswer, CalendarRequest, ExemptRequest, ExtendRequest, ForgetRequest, HistoryRequest,
+    PauseRequest, Refusal, ResumeRequest, WhyRequest,
 };
 
 /// A request's body is at most this long.
@@ -84,6 +84,8 @@ pub async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) -> io::Resul
     let routes = Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/history", get(history))
+        .route("/api/v1/calendar", get(calendar))
+        .route("/api/v1/names", get(names))
         .route("/api/v1/reload", post(reload))
         .route("/api/v1/resume", post(resume))
         .route("/api/v1/pause", post(pause))
@@ -135,6 +137,22 @@ async fn status(State(asks): State<mpsc::Sender<Ask>>) -> Response {
 
 async fn history(State(asks): State<mpsc::Sender<Ask>>, Query(request): Query<HistoryRequest>) -> Response {
     answer_or_refuse(asks, |reply| Ask::History { request, reply }).await
+}
+
+/// What is in force. It is worked out beside the loop: a year of many windows
+/// takes a while.
+async fn calendar(
+    State(asks): State<mpsc::Sender<Ask>>,
+    Query(request): Query<CalendarRequest>,
+) -> Result<Response, Refusal> {
+    let snapshot = ask(asks, Ask::Snapshot).await?;
+    let work = move || CalendarAnswer::of(&snapshot, request);
+    let broken = |_| Refusal::Stopping { message: "the calendar could not be worked out".to_owned() };
+    Ok(axum::Json(tokio::task::spawn_blocking(work).await.map_err(broken)??).into_response())
+}
+
+async fn names(State(asks): State<mpsc::Sender<Ask>>) -> Response {
+    answer(asks, Ask::Names).await
 }
 
 async fn reload(State(asks): State<mpsc::Sender<Ask>>) -> Response {

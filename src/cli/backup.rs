@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::failure::Failure;
 use super::table::count;
@@ -11,7 +11,7 @@ use super::{Exit, Global, Outcome, file, screen};
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Where to; the copy is a ledger in one file, readable by its owner alone
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
     /// Replace FILE if it is there
     #[arg(long)]

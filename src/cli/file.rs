@@ -1,5 +1,7 @@
 //! The configuration file and the ledger, for commands that only read them.
 
+use std::path::Path;
+
 use chrono::{DateTime, Utc};
 
 use super::failure::Failure;
@@ -50,6 +52,14 @@ fn read_and(global: &Global, then: fn(Config) -> Result<Config, Rejected>) -> Re
         .and_then(then)
         .map_err(|rejected| Failure::Config { rendered: rejected.render(screen::colors_stderr()) })?;
     Ok(Read { config, tzdb, now })
+}
+
+/// Another file, read at the same moment and with the same zones. Nobody is
+/// asked, so it needs no keys either.
+pub(super) fn read_another(path: &Path, like: &Read) -> Result<Config, Failure> {
+    let context = Context { now: like.now, tzdb: &like.tzdb, environment: &key::process_environment };
+    config::load(path, &context)
+        .map_err(|rejected| Failure::Config { rendered: rejected.render(screen::colors_stderr()) })
 }
 
 /// The file's zone, for showing times: the daemon's answer does not depend on

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::completions::candidates;
 use super::socket::Socket;
 use super::{Exit, Global, Outcome, block_on, screen};
 use crate::web::api::ForgetRequest;
@@ -9,6 +10,7 @@ use crate::web::api::ForgetRequest;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// An id, `organization/id` or a name that only one sync has
+    #[arg(add = candidates::syncs())]
     sync: String,
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
+use super::completions::candidates;
 use super::failure::{Failure, sentence};
 use super::socket::Socket;
 use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, file, screen, times};
@@ -24,13 +25,13 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// Of one sync: an id, `organization/id` or a name
-    #[arg(long)]
+    #[arg(long, add = candidates::syncs())]
     sync: Option<String>,
     /// Of one window
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = candidates::windows())]
     window: Option<String>,
     /// Of one or more kinds, with commas between: `paused,resumed`
-    #[arg(long, value_name = "EVENTS")]
+    #[arg(long, value_name = "EVENTS", add = candidates::events())]
     event: Option<String>,
     /// Go on with what happens, until Ctrl-C
     #[arg(long, short)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command, CommandFactory, ValueHint};
 use clap_mangen::Man;
 
 use super::{Arguments as CommandLine, EXIT_CODES, Exit, Failure, Outcome, screen};
@@ -14,7 +14,7 @@ use crate::reconcile::RELEASED;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Write all pages into this directory [default: the page of `intermission` itself, to stdout]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     dir: Option<PathBuf>,
 }
 

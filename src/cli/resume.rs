@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueHint};
 use serde::Serialize;
 
+use super::completions::candidates;
 use super::failure::Failure;
 use super::socket::Socket;
 use super::table::{Mood, Rows};
@@ -29,10 +30,10 @@ use crate::web::api::{ResumeRequest, ResumedSync};
 #[command(group = ArgGroup::new("glass").args(["offline", "from_history"]))]
 pub(super) struct Arguments {
     /// Ids, `organization/id`s or names that only one sync has
-    #[arg(value_name = "SYNC")]
+    #[arg(value_name = "SYNC", add = candidates::syncs())]
     syncs: Vec<String>,
     /// All that the open occurrence of this window covers
-    #[arg(long, value_name = "NAME", conflicts_with = "syncs")]
+    #[arg(long, value_name = "NAME", conflicts_with = "syncs", add = candidates::windows())]
     window: Option<String>,
     /// All that are paused
     #[arg(long, conflicts_with_all = ["syncs", "window"])]
@@ -46,7 +47,7 @@ pub(super) struct Arguments {
     /// Break glass for a host that was lost: what this file says is paused, as
     /// `history --format json` wrote it; `-` is stdin. What somebody seems to
     /// have changed since is left off, unless it is named, or `--all`
-    #[arg(long, value_name = "FILE", conflicts_with = "reason")]
+    #[arg(long, value_name = "FILE", conflicts_with = "reason", value_hint = ValueHint::FilePath)]
     from_history: Option<PathBuf>,
     /// With `--from-history`: look, and change nothing
     #[arg(long, requires = "from_history")]

@@ -1,5 +1,6 @@
 //! What is written to stdout and stderr: colours, widths, and who is looking.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
@@ -19,6 +20,30 @@ pub(super) fn choose_color(color: Color) {
         Color::Never => ColorChoice::Never,
     }
     .write_global();
+}
+
+/// A text of somebody else's on one line, such that a terminal only shows it: a
+/// name at Polytomic may hold what moves the cursor, or turns the line around.
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => shown.push(' '),
+            c if is_harmful(c) => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Controls, and what Unicode has to change the direction of a text; see
+/// Unicode Standard Annex 9, section 2. Joiners are part of scripts and emoji.
+fn is_harmful(c: char) -> bool {
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Whether what goes to stderr may be coloured.
@@ -84,4 +109,24 @@ pub(super) fn progress(text: &str) {
 
 fn json(written: serde_json::Result<String>) -> Result<String, Failure> {
     written.map_err(|error| Failure::Output(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_instead() {
+        for (text, shown) in [
+            ("Contacts → HubSpot", "Contacts → HubSpot"),
+            ("two\r\nlines\tand", "two  lines and"),
+            ("\u{1b}[31mred\u{7}", "\\u{1b}[31mred\\u{7}"),
+            ("\u{9b}2J", "\\u{9b}2J"),
+            ("a\u{202e}b", "a\\u{202e}b"),
+            // A family is four people and three joiners.
+            ("👨\u{200d}👩\u{200d}👧 e\u{301}", "👨\u{200d}👩\u{200d}👧 e\u{301}"),
+        ] {
+            assert_eq!(harmless(text), shown);
+        }
+    }
 }

@@ -12,8 +12,9 @@ use super::failure::Failure;
 use crate::daemon;
 use crate::reconcile::Why;
 use crate::web::api::{
-    ExemptRequest, ExtendRequest, ForgetRequest, Forgotten, HistoryRequest, JournalLine, Ordered,
-    PauseRequest, Refusal, Reloaded, ResumeAnswer, ResumeRequest, Status, WhyRequest,
+    CalendarAnswer, CalendarRequest, ExemptRequest, ExtendRequest, ForgetRequest, Forgotten, HistoryRequest,
+    JournalLine, Names, Ordered, PauseRequest, Refusal, Reloaded, ResumeAnswer, ResumeRequest, Status,
+    WhyRequest,
 };
 
 /// A daemon answers from memory: what takes longer than this is not coming.
@@ -68,6 +69,16 @@ impl Socket {
     /// A part of the journal.
     pub(super) async fn history(&self, request: &HistoryRequest) -> Result<Vec<JournalLine>, Failure> {
         self.ask(self.http.get(address("history")).query(request)).await
+    }
+
+    /// What is in force.
+    pub(super) async fn calendar(&self, request: &CalendarRequest) -> Result<CalendarAnswer, Failure> {
+        self.ask(self.http.get(address("calendar")).query(request)).await
+    }
+
+    /// What windows and syncs are called.
+    pub(super) async fn names(&self) -> Result<Names, Failure> {
+        self.ask(self.http.get(address("names"))).await
     }
 
     /// Reads the configuration again.

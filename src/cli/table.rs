@@ -4,6 +4,8 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
+use super::screen;
+
 /// What a row is about. The words say it, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mood {
@@ -11,16 +13,20 @@ pub(super) enum Mood {
     Plain,
     /// Something goes on.
     Busy,
-    /// Something is wrong.
+    /// Something was not there before.
+    New,
+    /// Something is wrong, or is there no more.
     Trouble,
 }
 
 impl Mood {
     fn style(self) -> Style {
+        let in_color = |color: AnsiColor| Style::new().fg_color(Some(color.into()));
         match self {
             Self::Plain => Style::new(),
-            Self::Busy => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
-            Self::Trouble => Style::new().fg_color(Some(AnsiColor::Red.into())),
+            Self::Busy => in_color(AnsiColor::Yellow),
+            Self::New => in_color(AnsiColor::Green),
+            Self::Trouble => in_color(AnsiColor::Red),
         }
     }
 }
@@ -42,14 +48,14 @@ impl Rows {
 
     pub(super) fn add(&mut self, mood: Mood, cells: impl IntoIterator<Item = String>) {
         // A row is one line, whatever a sync may be called.
-        self.table.add_row(cells.into_iter().map(|it| it.replace(['\n', '\r'], " ")));
+        self.table.add_row(cells.into_iter().map(|it| screen::harmless(&it).into_owned()));
         self.moods.push(mood);
         self.notes.push(Vec::new());
     }
 
     /// Says more of the last row, on lines of their own below it.
     pub(super) fn note(&mut self, notes: impl IntoIterator<Item = String>) {
-        let notes = notes.into_iter().map(|it| it.replace(['\n', '\r'], " "));
+        let notes = notes.into_iter().map(|it| screen::harmless(&it).into_owned());
         if let Some(last) = self.notes.last_mut() {
             last.extend(notes);
         }

@@ -1,5 +1,7 @@
 //! Answers what the command line asks over the control socket.
 
+use std::collections::BTreeMap;
+
 use crate::config::Diagnostic;
 use crate::domain::event::EventKind;
 use crate::domain::sync::{Name, SyncRef, find_sync};
@@ -7,8 +9,8 @@ use crate::domain::zone::Zone;
 use crate::ledger::{Entry, HistoryQuery, Ledger, SyncFilter};
 use crate::reconcile::{Resumed, Selection};
 use crate::web::api::{
-    Ask, DaemonStatus, ForgetRequest, Forgotten, HistoryRequest, JournalLine, Refusal, ResumeAnswer,
-    ResumeRequest, ResumedSync, Snapshot, Status,
+    Ask, DaemonStatus, ForgetRequest, Forgotten, HistoryRequest, JournalLine, NamedSync, Names, Refusal,
+    ResumeAnswer, ResumeRequest, ResumedSync, Snapshot, Status,
 };
 
 use tokio::sync::oneshot;
@@ -23,6 +25,7 @@ impl Daemon {
         match ask {
             Ask::Status(reply) => drop(reply.send(self.status())),
             Ask::Snapshot(reply) => drop(reply.send(self.snapshot())),
+            Ask::Names(reply) => drop(reply.send(self.names())),
             Ask::History { request, reply } => match query(&request) {
                 Ok(query) => {
                     let ledger = self.ledger.clone();
@@ -112,6 +115,23 @@ impl Daemon {
             fingerprint: config.map(|it| it.fingerprint.clone()),
             warnings: config.into_iter().flat_map(|it| &it.warnings).map(warning).collect(),
             is_written: self.reconciler.is_written(),
+        }
+    }
+
+    fn names(&self) -> Names {
+        let windows = self.reconciler.calendar().map(|it| it.windows().iter().map(|it| it.name.clone()));
+        let mut syncs = BTreeMap::<&SyncRef, Option<&str>>::new();
+        for (sync, name) in self.reconciler.known_syncs() {
+            let known = syncs.entry(sync).or_default();
+            *known = known.or(name);
+        }
+        let named = |(sync, name): (&SyncRef, Option<&str>)| NamedSync {
+            sync: sync.clone(),
+            name: name.map(str::to_owned),
+        };
+        Names {
+            windows: windows.into_iter().flatten().collect(),
+            syncs: syncs.into_iter().map(named).collect(),
         }
     }
 

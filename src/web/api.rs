@@ -1,5 +1,6 @@
 //! What is said over the sockets: both ends share these types.
 
+mod calendar;
 mod upcoming;
 mod windows;
 
@@ -14,6 +15,7 @@ use crate::domain::window::Occurrence;
 use crate::domain::zone::Zone;
 use crate::reconcile::{OrderReport, RowReport, Why};
 
+pub use calendar::{CalendarAnswer, CalendarRequest, MOST_DAYS, NamedSync, Names};
 pub use upcoming::{OccurrenceLine, PauseLine, SyncLine, Upcoming};
 pub use windows::{WindowLine, window_state};
 
@@ -24,6 +26,8 @@ pub enum Ask {
     Status(oneshot::Sender<Status>),
     /// The state of things, with all that the page shows beside it.
     Snapshot(oneshot::Sender<Snapshot>),
+    /// What windows and syncs are called.
+    Names(oneshot::Sender<Names>),
     /// The journal.
     History {
         /// Which part of it.

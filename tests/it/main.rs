@@ -14,6 +14,7 @@ mod model;
 mod package;
 mod pages;
 mod schedule;
+mod schema;
 mod secrets;
 mod simulation;
 mod simulator;
