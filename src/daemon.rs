@@ -178,8 +178,11 @@ impl Daemon {
     }
 
     fn carry_out(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            if let Action::Write { change } = &action {
+        for mut action in actions {
+            if let Action::Write { change } = &mut action {
+                change.describe(|window| {
+                    self.reconciler.calendar()?.window(window.as_str())?.description.clone()
+                });
                 for (_, event) in change.events() {
                     telling::log(event);
                     self.metrics.event(event);

@@ -10,12 +10,11 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use axum::Router;
-use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::IncomingStream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
@@ -24,6 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 pub mod api;
 mod connection;
 mod page;
+pub mod peer;
 mod public;
 pub mod times;
 
@@ -33,6 +33,7 @@ use api::{
     Ask, CalendarAnswer, CalendarRequest, ExemptRequest, ExtendRequest, ForgetRequest, HistoryRequest,
     PauseRequest, Refusal, ResumeRequest, WhyRequest,
 };
+use peer::Peer;
 
 /// A request's body is at most this long.
 const BODY_LIMIT: usize = 1 << 20;
@@ -98,37 +99,6 @@ pub async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) -> io::Resul
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(asks);
     axum::serve(listener, routes.into_make_service_with_connect_info::<Peer>()).await
-}
-
-/// Who is at the other end of the socket, as the kernel tells it.
-#[derive(Debug, Clone)]
-struct Peer {
-    uid: Option<u32>,
-    login_uid: Option<u32>,
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let credentials = stream.io().peer_cred().ok();
-        // The audit system's login uid names the person behind a `sudo`.
-        let login_uid = credentials
-            .and_then(|it| it.pid())
-            .and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/loginuid")).ok())
-            .and_then(|text| text.trim().parse().ok())
-            .filter(|uid| *uid != u32::MAX);
-        Self { uid: credentials.map(|it| it.uid()), login_uid }
-    }
-}
-
-impl Peer {
-    /// How the journal names them.
-    fn by(&self) -> String {
-        match (self.uid, self.login_uid) {
-            (Some(uid), Some(login)) if login != uid => format!("operator (uid {uid}, login uid {login})"),
-            (Some(uid), _) => format!("operator (uid {uid})"),
-            (None, _) => "operator".to_owned(),
-        }
-    }
 }
 
 async fn status(State(asks): State<mpsc::Sender<Ask>>) -> Response {

@@ -23,6 +23,14 @@ const VARIABLE: &str = "INTERMISSION_COMPLETE";
 
 const PROGRAM: &str = "intermission";
 
+/// zsh loads the script when a line is first completed, and wants that done by
+/// it as well.
+const ZSH_AT_ONCE: &str = "\
+if [ \"$funcstack[1]\" = \"_intermission\" ]; then
+    _clap_dynamic_completer_intermission \"$@\"
+fi
+";
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The shell
@@ -46,6 +54,9 @@ fn script(shell: Shell) -> io::Result<String> {
     };
     let mut script = Vec::new();
     completer.write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script)?;
+    if shell == Shell::Zsh {
+        script.extend_from_slice(ZSH_AT_ONCE.as_bytes());
+    }
     Ok(String::from_utf8_lossy(&script).into_owned())
 }
 

@@ -33,9 +33,12 @@ pub(super) struct Arguments {
     /// Of one or more kinds, with commas between: `paused,resumed`
     #[arg(long, value_name = "EVENTS", add = candidates::events())]
     event: Option<String>,
-    /// Go on with what happens, until Ctrl-C
+    /// Go on with what happens, until Ctrl-C (0), the reader's end (0) or the daemon's (69)
     #[arg(long, short)]
     follow: bool,
+    /// With `--follow`: go on without the daemon, by way of the ledger, until it is there again
+    #[arg(long, requires = "follow")]
+    retry: bool,
     /// The newest so many [default: all; with `--follow` 20]
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
@@ -53,14 +56,15 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     let journal = Journal { global, socket: Socket::of(global)? };
     block_on(async {
         let lines = journal.lines(&request, true).await?;
-        print(&lines, arguments.format.format, &zone)?;
+        Shown { format: arguments.format.format, zone: &zone }.print(&lines)?;
         if let (true, Some(window)) = (lines.is_empty(), &arguments.window) {
             journal.doubt(window).await?;
         }
         if arguments.follow {
             let last = lines.last().map(|it| it.entry);
+            let shown = Shown { format: arguments.format.format, zone: &zone };
             tokio::select! {
-                failure = follow(&journal, request, last, arguments.format.format, &zone) => return Err(failure),
+                ended = follow(&journal, request, last, arguments.retry, &shown) => ended?,
                 _ = tokio::signal::ctrl_c() => {}
             }
         }
@@ -88,25 +92,33 @@ fn request(arguments: &Arguments, zone: &Zone) -> Result<HistoryRequest, Failure
     })
 }
 
-/// Asks every second. Ends only of a failure: a daemon that restarts is waited
-/// for, with the ledger standing in for it.
+/// Asks every second. Ends well when nobody reads on; and of a failure, which a
+/// daemon that goes away is, after what it wrote last, unless it is waited for.
 async fn follow(
     journal: &Journal<'_>,
     request: HistoryRequest,
     mut last: Option<i64>,
-    format: Format,
-    zone: &Zone,
-) -> Failure {
+    waits: bool,
+    shown: &Shown<'_>,
+) -> Result<(), Failure> {
     loop {
         tokio::time::sleep(PERIOD).await;
+        if screen::nobody_reads() {
+            return Ok(());
+        }
         // An empty journal counts from 1.
         let request = HistoryRequest { after: last.or(Some(0)), limit: None, ..request.clone() };
-        let told = journal.lines(&request, false).await.and_then(|lines| {
-            last = lines.last().map(|it| it.entry).or(last);
-            print(&lines, format, zone)
-        });
-        if let Err(failure) = told {
-            return failure;
+        let (lines, gone) = match journal.socket.history(&request).await {
+            Err(failure) if failure.is_unreachable() => {
+                let left = journal.in_ledger(&request);
+                if waits { (left?, None) } else { (left.unwrap_or_default(), Some(failure)) }
+            }
+            answer => (answer?, None),
+        };
+        last = lines.last().map(|it| it.entry).or(last);
+        shown.print(&lines)?;
+        if let Some(gone) = gone {
+            return Err(gone);
         }
     }
 }
@@ -142,23 +154,40 @@ impl Journal<'_> {
         unreached: Failure,
         tells: bool,
     ) -> Result<Vec<JournalLine>, Failure> {
-        let query = daemon::query(request)?;
-        let Ok(store) = file::ledger(self.global) else { return Err(unreached) };
+        let lines = match self.in_ledger(request) {
+            Err(Failure::Open(_)) => return Err(unreached),
+            lines => lines?,
+        };
         if tells {
             screen::note(&format!("{}; this is what the ledger says", sentence(&unreached)));
         }
+        Ok(lines)
+    }
+
+    fn in_ledger(&self, request: &HistoryRequest) -> Result<Vec<JournalLine>, Failure> {
+        let query = daemon::query(request)?;
+        let store = file::ledger(self.global)?;
         Ok(store.history(&query)?.into_iter().map(JournalLine::from).collect())
     }
 }
 
-fn print(lines: &[JournalLine], format: Format, zone: &Zone) -> Result<(), Failure> {
-    lines.iter().try_for_each(|line| match format {
-        Format::Json => screen::say_json_line(line),
-        Format::Table => screen::say(&row(line, zone)),
-    })
+/// How lines are shown.
+struct Shown<'a> {
+    format: Format,
+    zone: &'a Zone,
 }
 
-/// One line for people: when, what, to which sync, for which window, and why.
+impl Shown<'_> {
+    fn print(&self, lines: &[JournalLine]) -> Result<(), Failure> {
+        lines.iter().try_for_each(|line| match self.format {
+            Format::Json => screen::say_json_line(line),
+            Format::Table => screen::say(&row(line, self.zone)),
+        })
+    }
+}
+
+/// One line for people: when, what, to which sync, for which window, by whom,
+/// why, and what became of its row.
 fn row(line: &JournalLine, zone: &Zone) -> String {
     let at = times::local(line.at, zone).format("%Y-%m-%d %H:%M:%S %:z");
     let mut text = format!("{at}  {:<15}", line.event);
@@ -166,10 +195,18 @@ fn row(line: &JournalLine, zone: &Zone) -> String {
     let window = line.window.as_ref().map(|it| format!("[{it}]"));
     let by = (line.by != crate::domain::event::DAEMON).then(|| format!("by {}", line.by));
     let attempt = line.attempt.map(|it| format!("attempt {it}"));
-    let words = [sync, window, by, attempt, line.error.clone(), line.detail.clone()];
+    // A window that opens has it in its detail.
+    let is_told = |it: &&String| line.detail.as_ref().is_some_and(|detail| detail.ends_with(it.as_str()));
+    let description = line.description.as_ref().filter(|it| !is_told(it)).map(|it| format!("({it})"));
+    let turned = match (&line.state_before, &line.state_after) {
+        (Some(before), Some(after)) if before != after => Some(format!("{before} -> {after}")),
+        _ => None,
+    };
+    let words = [sync, window, by, attempt, line.error.clone(), line.detail.clone(), description, turned];
     for word in words.into_iter().flatten() {
         text.push_str("  ");
-        text.push_str(&word.trim_end().replace('\n', "\n    "));
+        let lines: Vec<_> = word.trim_end().split('\n').map(screen::harmless).collect();
+        text.push_str(&lines.join("\n    "));
     }
     text.trim_end().to_owned()
 }

@@ -24,6 +24,7 @@ use crate::domain::zone::Zone;
 use crate::ledger::{Contents, HistoryQuery, SyncFilter};
 use crate::reconcile::{Resumed, Selection};
 use crate::web::api::{ResumeRequest, ResumedSync};
+use crate::web::peer;
 
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = true, args = ["syncs", "window", "all", "from_history"])]
@@ -124,7 +125,7 @@ struct Became {
 
 fn offline(global: &Global, arguments: &Arguments) -> Outcome {
     let _log = logging::start(logging::LogFormat::Auto, "warn")?;
-    let by = format!("operator (offline, uid {})", rustix::process::getuid().as_raw());
+    let by = format!("operator (offline, {})", peer::called(rustix::process::getuid().as_raw()));
     let start = Start { config: global.config.clone(), state: global.state.clone(), serve: false };
     let ledger = daemon::ledger_path(global.state.as_deref(), &global.config);
     // An empty ledger made by accident would only confuse: there must be one.

@@ -201,7 +201,7 @@ impl From<Resumed> for ResumedSync {
 
 impl From<Entry> for JournalLine {
     fn from(entry: Entry) -> Self {
-        let Entry { id, at, event } = entry;
+        let Entry { id, at, event, state_before, state_after } = entry;
         Self {
             entry: id,
             at,
@@ -216,6 +216,9 @@ impl From<Entry> for JournalLine {
             detail: event.detail,
             attempt: event.attempt,
             error: event.error,
+            description: event.description,
+            state_before,
+            state_after,
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn log(event: &Event) {
                 attempt = event.attempt,
                 took_ms = event.took.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX)),
                 by = event.by.as_str(),
+                description = event.description.as_deref(),
                 "{event}"
             )
         };

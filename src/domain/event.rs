@@ -28,6 +28,9 @@ pub struct Event {
     pub error: Option<String>,
     /// The rest, for people.
     pub detail: Option<String>,
+    /// What the window's author says about it. Added by whoever knows the
+    /// windows in force.
+    pub description: Option<String>,
     /// How long the request took that brought it about. Told in the log, and
     /// not kept in the journal.
     pub took: Option<Duration>,
@@ -49,6 +52,7 @@ impl Event {
             attempt: None,
             error: None,
             detail: None,
+            description: None,
             took: None,
         }
     }

@@ -114,6 +114,17 @@ impl Change {
         })
     }
 
+    /// Adds to each event what is said about its window.
+    pub fn describe(&mut self, of: impl Fn(&Name) -> Option<String>) {
+        for write in &mut self.0 {
+            if let Write::Record(_, event) = write
+                && let (Some(window), None) = (&event.window, &event.description)
+            {
+                event.description = of(window);
+            }
+        }
+    }
+
     /// Adds all that `other` writes after its own.
     pub fn append(&mut self, other: Self) {
         self.0.extend(other.0);

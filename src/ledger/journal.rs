@@ -18,6 +18,11 @@ pub struct Entry {
     pub at: DateTime<Utc>,
     /// What happened.
     pub event: Event,
+    /// What the sync's row said before, `none` if there was no row. Absent in an
+    /// entry about no sync, and in those of earlier versions.
+    pub state_before: Option<String>,
+    /// What it said afterwards.
+    pub state_after: Option<String>,
 }
 
 /// Which entries of the journal are asked for: those for which all of this

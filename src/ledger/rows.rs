@@ -299,7 +299,14 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
         attempt: row.get("attempt")?,
         error: row.get("error")?,
         detail: row.get("detail")?,
+        description: row.get("description")?,
         took: None,
     };
-    Ok(Entry { id: row.get("id")?, at: instant(row, "at")?, event })
+    Ok(Entry {
+        id: row.get("id")?,
+        at: instant(row, "at")?,
+        event,
+        state_before: row.get("state_before")?,
+        state_after: row.get("state_after")?,
+    })
 }

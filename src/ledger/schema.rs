@@ -6,8 +6,11 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"intm");
 
 /// In order. A file that was released is never changed.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("0001-holds-and-journal.sql"), include_str!("0002-operator-orders.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("0001-holds-and-journal.sql"),
+    include_str!("0002-operator-orders.sql"),
+    include_str!("0006-why-and-states.sql"),
+];
 
 /// The version that `migrations` lead to.
 #[expect(clippy::cast_possible_truncation, reason = "there will not be four billion migrations")]

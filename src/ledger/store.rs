@@ -133,8 +133,8 @@ impl Store {
         self.open_again_if_writable()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let writes = || changes.iter().flat_map(Change::writes);
-        for write in writes() {
-            perform(&transaction, write)?;
+        for change in changes {
+            carry_out(&transaction, change)?;
         }
         if writes().any(|it| matches!(it, Write::PutHold(_) | Write::DropHold(_))) {
             remove_unused_organizations(&transaction)?;
@@ -289,7 +289,36 @@ impl FileIdentity {
     }
 }
 
-fn perform(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<()> {
+/// What the row of a sync says to whoever reads the journal, if there is none.
+const NO_ROW: &str = "none";
+
+/// Writes one change. Its entries tell what the rows of their syncs said before
+/// the change, and what they say after all of it.
+fn carry_out(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
+    let told = change.events().filter_map(|(_, event)| event.sync.as_ref());
+    let mut states = HashMap::new();
+    for sync in told {
+        let before = state(transaction, sync)?;
+        let after = change.rows().filter(|(it, _)| *it == sync).last();
+        let after =
+            after.map_or_else(|| before.clone(), |(_, hold)| hold.map(|it| it.state.as_str().to_owned()));
+        states.insert(sync, (before, after));
+    }
+    change.writes().try_for_each(|write| perform(transaction, write, &states))
+}
+
+type States<'a> = HashMap<&'a SyncRef, (Option<String>, Option<String>)>;
+
+fn state(transaction: &Transaction<'_>, sync: &SyncRef) -> rusqlite::Result<Option<String>> {
+    transaction
+        .prepare_cached("SELECT state FROM hold WHERE organization = ?1 AND kind = ?2 AND sync = ?3")?
+        .query_row(params![sync.organization.as_str(), sync.kind.as_str(), sync.id.to_string()], |row| {
+            row.get(0)
+        })
+        .optional()
+}
+
+fn perform(transaction: &Transaction<'_>, write: &Write, states: &States<'_>) -> rusqlite::Result<()> {
     match write {
         Write::PutHold(hold) => put_hold(transaction, hold),
         Write::DropHold(sync) => drop_hold(transaction, sync),
@@ -303,7 +332,7 @@ fn perform(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<()>
             .prepare_cached("DELETE FROM operator_order WHERE number = ?1")?
             .execute([number])
             .map(drop),
-        Write::Record(at, event) => record(transaction, *at, event),
+        Write::Record(at, event) => record(transaction, *at, event, states),
     }
 }
 
@@ -423,13 +452,20 @@ fn put_order(transaction: &Transaction<'_>, order: &Order) -> rusqlite::Result<(
         .map(drop)
 }
 
-fn record(transaction: &Transaction<'_>, at: DateTime<Utc>, event: &Event) -> rusqlite::Result<()> {
+fn record(
+    transaction: &Transaction<'_>,
+    at: DateTime<Utc>,
+    event: &Event,
+    states: &States<'_>,
+) -> rusqlite::Result<()> {
+    let states = event.sync.as_ref().and_then(|sync| states.get(sync));
+    let word = |state: &Option<String>| state.clone().unwrap_or_else(|| NO_ROW.to_owned());
     transaction
         .prepare_cached(
             "INSERT INTO journal (
                 at, event, organization, kind, sync, name, \"window\", occurrence, done_by, attempt, error,
-                detail
-            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                detail, description, state_before, state_after
+            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
             at.timestamp_millis(),
@@ -444,6 +480,9 @@ fn record(transaction: &Transaction<'_>, at: DateTime<Utc>, event: &Event) -> ru
             event.attempt,
             event.error,
             event.detail,
+            event.description,
+            states.map(|(before, _)| word(before)),
+            states.map(|(_, after)| word(after)),
         ])
         .map(drop)
 }

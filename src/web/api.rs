@@ -213,6 +213,16 @@ pub struct JournalLine {
     /// What it met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What the window's author says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What the sync's row said before, `none` without a row; absent if it is
+    /// about no sync, or from before this was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_before: Option<String>,
+    /// What it said afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_after: Option<String>,
 }
 
 /// A reload that came into force.

@@ -1,5 +1,9 @@
 //! The command line from the outside: what it prints, and how it ends.
 
+mod completions;
+mod diff;
+mod history;
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -204,6 +208,7 @@ fn help_names_the_commands_that_there_are_and_no_other() {
             "windows",
             "upcoming",
             "plan",
+            "diff",
             "status",
             "history",
             "reload",
@@ -215,6 +220,7 @@ fn help_names_the_commands_that_there_are_and_no_other() {
             "forget",
             "backup",
             "demo",
+            "schema",
             "completions",
             "man",
             "help"
@@ -230,7 +236,11 @@ fn each_command_tells_its_arguments() {
         ("check", &["--strict", "--online", "--format"]),
         ("upcoming", &["--from", "--until", "--days", "--format"]),
         ("status", &["--daemon", "--exit-code", "--format", "--wide", "--curl"]),
-        ("history", &["--since", "--until", "--sync", "--window", "--event", "--follow", "--limit"]),
+        ("diff", &["[OLD]", "--days", "--format", "0 nothing differs; 1 something does; 2 trouble"]),
+        (
+            "history",
+            &["--since", "--until", "--sync", "--window", "--event", "--follow", "--retry", "--limit"],
+        ),
         ("resume", &["[SYNC]", "--window", "--all", "--reason", "--offline", "--from-history", "--dry-run"]),
         ("pause", &["[SYNC]", "--window", "--for", "--until", "--from", "--reason", "--kind"]),
         ("extend", &["<WINDOW>", "--by", "--reason"]),
@@ -270,6 +280,8 @@ fn what_makes_no_sense_ends_with_2() {
         &["run", "--timeout", "5m"],
         &["demo", "--for", "1s"],
         &["upcoming", "--days", "0"],
+        &["diff", "--days", "0"],
+        &["history", "--retry"],
     ] {
         run(arguments).with(2);
     }
@@ -449,6 +461,8 @@ fn history_reads_the_ledger_when_there_is_no_daemon() {
             "occurrence": "2026-01-10T03:00:00Z",
             "by": "daemon",
             "detail": null,
+            "state_before": "none",
+            "state_after": "held",
         })
     );
     let lines = |arguments: &[&str]| place.run(arguments).with(0).out.lines().count();
@@ -504,10 +518,14 @@ struct Polytomic {
 
 impl Polytomic {
     fn start() -> Self {
+        Self::with_sync("Contacts")
+    }
+
+    fn with_sync(name: &str) -> Self {
         let mut world = World::new(1);
         world.add_organization("Acme", "of-no-use");
         let now = DateTime::UNIX_EPOCH;
-        let mut sync = Sync::new(SyncKind::Model, SYNC, "Contacts", now);
+        let mut sync = Sync::new(SyncKind::Model, SYNC, name, now);
         sync.active = false;
         world.add(now, "Acme", sync).unwrap();
         let world = Arc::new(Mutex::new(world));
@@ -516,6 +534,12 @@ impl Polytomic {
         let clock = Arc::new(intermission::clock::wall);
         let server = runtime.block_on(Server::bind("127.0.0.1:0", Arc::clone(&world), clock)).unwrap();
         Self { world, server, _runtime: runtime }
+    }
+
+    /// Somebody switches it on.
+    fn switch_on(&self) {
+        let now = intermission::clock::wall();
+        self.world.lock().unwrap().person_sets(now, SYNC, true, "Ada Lovelace").unwrap();
     }
 
     fn is_on(&self) -> bool {
@@ -532,10 +556,11 @@ fn resume_offline_needs_no_configuration() {
     assert!(polytomic.is_on());
     let answer = place.run(&["status", "--format", "json"]).with(0).json();
     assert_eq!((&answer["healthy"], &answer["syncs"]), (&json!(true), &json!([])));
-    place
-        .run(&["history", "--event", "operator_resume"])
-        .with(0)
-        .says(&["by operator (offline, uid ", "test"]);
+    place.run(&["history", "--event", "operator_resume"]).with(0).says(&[
+        "by operator (offline, uid ",
+        "test",
+        "held -> resuming",
+    ]);
 }
 
 #[test]
@@ -590,6 +615,18 @@ fn colours_are_for_those_who_ask() {
     let place = Place::with(WINDOW);
     assert!(!place.run(&["windows"]).out.contains('\x1b'));
     assert!(place.run(&["windows", "--color", "always"]).out.contains('\x1b'));
+}
+
+/// Waits until it is so.
+#[track_caller]
+fn until(mut is_so: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("it did not become so within 30 s");
 }
 
 /// A daemon; killed with the test if that fails.

@@ -262,7 +262,8 @@ fn every_kind_of_event_reads_back_as_it_was_recorded() {
             by: "uid 1000".to_owned(),
             attempt: Some(3),
             error: Some("503".to_owned()),
-            detail: Some("CHG-1234".to_owned()),
+            detail: Some("was already off".to_owned()),
+            description: Some("CHG-1234".to_owned()),
             took: None,
         };
         let change = Change::new().record(minute(0), bare.clone()).record(minute(1), full.clone());
@@ -272,6 +273,39 @@ fn every_kind_of_event_reads_back_as_it_was_recorded() {
         let found: Vec<_> = store.history(&query).unwrap().into_iter().map(|it| (it.at, it.event)).collect();
         assert_eq!(found, [(minute(0), bare), (minute(1), full)]);
     }
+}
+
+#[test]
+fn an_entry_tells_what_its_row_said_before_and_after_the_whole_change() {
+    let about = |kind| Event { sync: Some(sync(1)), ..Event::new(kind) };
+    let mut store = Store::in_memory().unwrap();
+    let pausing = Hold { state: HoldState::Pausing, ..hold(1) };
+    let held = Hold { state: HoldState::Held, ..hold(1) };
+    store
+        .apply(&[
+            Change::new().put(pausing),
+            // The entry may come before the row that it is about.
+            Change::new().record(minute(0), about(EventKind::Paused)).put(held),
+            Change::new().record(minute(1), about(EventKind::ResumeFailed)),
+            Change::new().forget(sync(1)).record(minute(2), about(EventKind::Resumed)),
+            Change::new().record(minute(3), about(EventKind::Gone)),
+            Change::new().record(minute(4), Event::new(EventKind::DaemonStopped)),
+        ])
+        .unwrap();
+    let entries = store.history(&HistoryQuery::default()).unwrap();
+    let states: Vec<_> =
+        entries.iter().map(|it| (it.state_before.as_deref(), it.state_after.as_deref())).collect();
+    let turned = |before, after| (Some(before), Some(after));
+    assert_eq!(
+        states,
+        [
+            turned("pausing", "held"),
+            turned("held", "held"),
+            turned("held", "none"),
+            turned("none", "none"),
+            (None, None)
+        ]
+    );
 }
 
 #[test]

@@ -71,33 +71,3 @@ fn man_finds_nothing_wrong_with_the_pages() {
         assert!(!output.stdout.is_empty(), "{page} is empty");
     }
 }
-
-#[test]
-fn completions_know_every_command() {
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = written(&["completions", shell]);
-        for command in commands() {
-            assert!(script.contains(&command), "{shell} does not know {command}");
-        }
-    }
-}
-
-#[test]
-fn bash_completes_commands_and_their_options() {
-    let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("completion");
-    fs::write(&script, written(&["completions", "bash"])).unwrap();
-    for (line, completed) in [("intermission upc", "upcoming"), ("intermission status --da", "--daemon")] {
-        let (before, word) = line.rsplit_once(' ').unwrap();
-        let words: Vec<&str> = line.split(' ').collect();
-        let asked = format!(
-            "source {}; COMP_WORDS=({line}); COMP_CWORD={}; _intermission intermission {word} {}; \
-             printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-            script.display(),
-            words.len() - 1,
-            before.rsplit(' ').next().unwrap(),
-        );
-        let output = Command::new("bash").args(["--norc", "-c", &asked]).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), completed, "{line}: {output:?}");
-    }
-}

@@ -261,7 +261,7 @@ fn members_of_the_group_may_use_the_control_socket_and_are_known() {
     let told = scene.until_journal("-u intermission EVENT=operator_resume");
     let [told] = &told[..] else { panic!("{told:?}") };
     // The user `nobody`, as everywhere.
-    assert_eq!(told["BY"], "operator (uid 65534)");
+    assert_eq!(told["BY"], "operator (uid 65534, nobody)");
 }
 
 #[test]

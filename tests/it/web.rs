@@ -169,6 +169,9 @@ fn journal() -> Vec<JournalLine> {
         detail: None,
         attempt: None,
         error: None,
+        description: None,
+        state_before: None,
+        state_after: None,
     };
     let failed = JournalLine {
         attempt: Some(1),

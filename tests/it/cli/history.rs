@@ -1,0 +1,101 @@
+//! `history`: who, what, why, and how following it ends.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::{Daemon, Ended, Place, WINDOW, until};
+
+/// Follows, and gives what it printed first and the lines that come.
+fn follow(place: &Place, more: &[&str]) -> (Child, std::io::Lines<BufReader<std::process::ChildStdout>>) {
+    let mut command = place.command(&[&["history", "--follow", "--format", "json"], more].concat());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
+}
+
+fn event(line: Option<std::io::Result<String>>) -> String {
+    let line: Value = serde_json::from_str(&line.expect("a line").unwrap()).unwrap();
+    line["event"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn following_tells_what_happens_and_ends_with_69_when_the_daemon_does() {
+    let place = Place::with(WINDOW);
+    let daemon = Daemon::start(&place);
+    let (child, mut lines) = follow(&place, &[]);
+    assert_eq!(event(lines.next()), "daemon_started");
+    assert_eq!(event(lines.next()), "config_loaded");
+    place.run(&["reload"]).with(0);
+    assert_eq!(event(lines.next()), "config_loaded");
+    assert_eq!(daemon.stop(), Some(0));
+    // Its last word is in the ledger.
+    assert_eq!(event(lines.next()), "daemon_stopped");
+    assert!(lines.next().is_none());
+    let ended = Ended::of(&child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(69), "{}", ended.err);
+    assert!(ended.err.contains("error: the daemon cannot be reached"), "{}", ended.err);
+}
+
+#[test]
+fn who_waits_for_the_daemon_goes_on_through_a_restart() {
+    let place = Place::with(WINDOW);
+    let daemon = Daemon::start(&place);
+    let (mut child, mut lines) = follow(&place, &["--retry"]);
+    assert_eq!(event(lines.next()), "daemon_started");
+    assert_eq!(event(lines.next()), "config_loaded");
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(event(lines.next()), "daemon_stopped");
+    let daemon = Daemon::start(&place);
+    assert_eq!(event(lines.next()), "daemon_started");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(daemon);
+}
+
+#[test]
+fn following_ends_when_nobody_reads_on() {
+    let place = Place::with(WINDOW);
+    let daemon = Daemon::start(&place);
+    let (mut child, mut lines) = follow(&place, &[]);
+    assert_eq!(event(lines.next()), "daemon_started");
+    // Nothing else happens that it could stumble over while writing.
+    drop(lines);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(daemon);
+}
+
+#[test]
+fn an_entry_tells_why_and_by_whom() {
+    let now = intermission::clock::wall();
+    let text = |days: i64| (now + chrono::TimeDelta::days(days)).format("%Y-%m-%dT%H:%M:%S").to_string();
+    let window = WINDOW
+        .replace("2040-06-02T22:00:00", &text(-1))
+        .replace("2040-06-03T06:00:00", &text(1))
+        .replace("syncs", "description = \"CHG-1234\"\nsyncs");
+    let place = Place::with(&window);
+    let daemon = Daemon::start(&place);
+    let history = |event: &str| {
+        let told = place.run(&["history", "--format", "json", "--event", event]).with(0).out;
+        told.lines().map(|it| serde_json::from_str::<Value>(it).unwrap()).collect::<Vec<_>>()
+    };
+    until(|| !history("window_opened").is_empty());
+    assert_eq!(history("window_opened")[0]["description"], "CHG-1234");
+    place.run(&["resume", "--all", "--reason", "test"]).with(0);
+    let resumed = &history("operator_resume")[0];
+    assert_eq!(resumed["description"], "CHG-1234");
+    assert_eq!((&resumed["state_before"], &resumed["state_after"]), (&json!("none"), &json!("released")));
+    let uid = rustix::process::getuid().as_raw();
+    let by = resumed["by"].as_str().unwrap();
+    assert!(by.starts_with(&format!("operator (uid {uid}")), "{by}");
+    if uid == 0 {
+        assert!(by.contains("uid 0, root"), "{by}");
+    }
+    place
+        .run(&["history", "--event", "operator_resume"])
+        .with(0)
+        .says(&["test  (CHG-1234)  none -> released"]);
+    drop(daemon);
+}
