@@ -22,6 +22,7 @@ mod man;
 mod ordered;
 mod pause;
 mod plan;
+mod progress;
 mod reload;
 mod resume;
 mod run;

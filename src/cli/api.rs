@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::screen;
+use super::progress::Progress;
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::organization::Organization;
@@ -76,14 +76,11 @@ pub(super) async fn look_at_all(
         });
     }
     let mut found = BTreeMap::new();
-    let patience = tokio::time::Instant::now() + Duration::from_secs(1);
+    let progress = Progress::of(all);
     while let Some(Ok((sync, looked))) = looks.join_next().await {
         found.insert(sync, looked);
-        if patience <= tokio::time::Instant::now() {
-            screen::progress(&format!("looked at {} of {all} syncs", found.len()));
-        }
+        progress.tell("looked at", found.len());
     }
-    screen::progress("");
     found
 }
 

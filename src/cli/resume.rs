@@ -3,6 +3,7 @@
 
 mod from_history;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use super::completions::candidates;
 use super::failure::Failure;
+use super::progress::Progress;
 use super::socket::Socket;
 use super::table::{Mood, Rows};
 use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, file, logging, screen, times};
@@ -139,7 +141,11 @@ fn offline(global: &Global, arguments: &Arguments) -> Outcome {
         let contents = file::ledger(global)?.contents()?;
         let selection = selection(arguments, &contents)?;
         let resumed = daemon.resume_offline(&selection, &by, arguments.reason.as_deref());
-        let done = daemon.run_once(arguments.timeout).await;
+        let work = daemon.run_once(arguments.timeout);
+        let done = tokio::select! {
+            done = work => done,
+            never = watch(global, resumed.len()) => match never {},
+        };
         Ok((resumed, done))
     })?;
 
@@ -154,6 +160,21 @@ fn offline(global: &Global, arguments: &Arguments) -> Outcome {
     }
     done?;
     Ok(Exit::Success)
+}
+
+/// Tells how many rows still owe a resume, for as long as somebody waits.
+async fn watch(global: &Global, all: usize) -> Infallible {
+    let progress = Progress::of(all);
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let owing = || Some(file::ledger(global).ok()?.contents().ok()?.holds);
+        if screen::stderr_is_terminal()
+            && let Some(holds) = owing()
+        {
+            let left = holds.iter().filter(|it| it.state.owes_resume()).count();
+            progress.tell("resumed", all.saturating_sub(left));
+        }
+    }
 }
 
 fn selection(arguments: &Arguments, contents: &Contents) -> Result<Selection, Failure> {

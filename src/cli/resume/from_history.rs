@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::Arguments;
 use crate::cli::api::{self, Clients};
 use crate::cli::failure::Failure;
+use crate::cli::progress::Progress;
 use crate::cli::table::{Mood, Rows, count};
 use crate::cli::{Exit, Format, Global, Outcome, block_on, file, screen, times};
 use crate::daemon::{self, StartError};
@@ -213,7 +214,12 @@ async fn resume_all(asked: Vec<(Owed, Result<Client, String>)>, arguments: &Argu
             }
         });
     }
-    let mut lines = tasks.join_all().await;
+    let progress = Progress::of(tasks.len());
+    let mut lines = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        lines.extend(done.ok());
+        progress.tell("done with", lines.len());
+    }
     lines.sort_by(|a, b| (&a.organization, a.kind, a.id).cmp(&(&b.organization, b.kind, b.id)));
     lines
 }
