@@ -80,10 +80,9 @@ fn compare(global: &Global, arguments: &Arguments) -> Outcome {
     let read = file::read(global)?;
     let from = read.now.trunc_subsecs(0);
     let span = CalendarRequest { from, until: from + TimeDelta::days(arguments.days.into()) };
-    let after = Outlook::of(&read.config.calendar, span.from, span.until);
     let before = match &arguments.old {
-        Some(old) => before_in_file(old, &read, &after, span)?,
-        None => before_in_daemon(global, &read, &after, span)?,
+        Some(old) => before_in_file(old, &read, span)?,
+        None => before_in_daemon(global, &read, span)?,
     };
     let answer = Answer {
         before: before.called,
@@ -104,29 +103,20 @@ fn compare(global: &Global, arguments: &Arguments) -> Outcome {
     Ok(if answer.differs { Exit::Failed } else { Exit::Success })
 }
 
-fn before_in_file(
-    old: &Path,
-    read: &Read,
-    after: &Outlook,
-    span: CalendarRequest,
-) -> Result<Before, Failure> {
+fn before_in_file(old: &Path, read: &Read, span: CalendarRequest) -> Result<Before, Failure> {
     let path = if old.as_os_str() == "-" { Path::new("/dev/stdin") } else { old };
     let config = file::read_another(path, read)?;
     let outlook = Outlook::of(&config.calendar, span.from, span.until);
+    let after = Outlook::of(&read.config.calendar, span.from, span.until);
     Ok(Before {
         called: old.display().to_string(),
         fingerprint: Some(config.fingerprint),
-        difference: Difference::between(&outlook, after, span.from, None),
+        difference: Difference::between(&outlook, &after, span.from, None),
         outlook,
     })
 }
 
-fn before_in_daemon(
-    global: &Global,
-    read: &Read,
-    after: &Outlook,
-    span: CalendarRequest,
-) -> Result<Before, Failure> {
+fn before_in_daemon(global: &Global, read: &Read, span: CalendarRequest) -> Result<Before, Failure> {
     let socket = Socket::of(global)?;
     let answer = block_on(socket.calendar(&span))?;
     if answer.tzdb != read.tzdb.to_string() {
@@ -135,10 +125,13 @@ fn before_in_daemon(
             answer.tzdb, read.tzdb
         ));
     }
+    // What operators have ordered stays in force, whatever the file says.
+    let calendar = read.config.calendar.with_orders(&answer.orders);
+    let after = Outlook::of(&calendar, span.from, span.until);
     let rows = answer.rows();
     Ok(Before {
         called: "the running daemon".to_owned(),
-        difference: Difference::between(&answer.outlook, after, span.from, Some(&rows)),
+        difference: Difference::between(&answer.outlook, &after, span.from, Some(&rows)),
         fingerprint: answer.fingerprint,
         outlook: answer.outlook,
     })

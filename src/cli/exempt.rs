@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
+use super::completions::candidates;
 use super::ordered;
 use super::socket::Socket;
 use super::{FormatArgument, Global, Outcome, block_on, file, times};
@@ -15,7 +16,7 @@ use crate::web::api::ExemptRequest;
 #[command(group = ArgGroup::new("how").required(true).args(["length", "until", "end"]))]
 pub(super) struct Arguments {
     /// Ids, `organization/id`s or names that only one sync has
-    #[arg(value_name = "SYNC")]
+    #[arg(value_name = "SYNC", add = candidates::syncs())]
     syncs: Vec<String>,
     /// All syncs, those too that are not known yet
     #[arg(long)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::completions::candidates;
 use super::ordered;
 use super::socket::Socket;
 use super::{FormatArgument, Global, Outcome, block_on, file, times};
@@ -12,7 +13,7 @@ use crate::web::api::ExtendRequest;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The window
-    #[arg(value_name = "WINDOW")]
+    #[arg(value_name = "WINDOW", add = candidates::windows())]
     window: String,
     /// By how much, counted from when it would close now
     #[arg(long, value_name = "DURATION", value_parser = times::parse_duration)]

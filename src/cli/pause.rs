@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
+use super::completions::candidates;
 use super::ordered;
 use super::socket::Socket;
 use super::{FormatArgument, Global, Kind, Outcome, block_on, file, times};
@@ -15,10 +16,10 @@ use crate::web::api::PauseRequest;
 #[command(group = ArgGroup::new("end").required(true).args(["length", "until"]))]
 pub(super) struct Arguments {
     /// Ids, `organization/id`s or names that only one sync has
-    #[arg(value_name = "SYNC")]
+    #[arg(value_name = "SYNC", add = candidates::syncs())]
     syncs: Vec<String>,
     /// All syncs of this window, whether it is open or not
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = candidates::windows())]
     window: Option<String>,
     /// For how long
     #[arg(long = "for", value_name = "DURATION", value_parser = times::parse_duration)]

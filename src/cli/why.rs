@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
+use super::completions::candidates;
 use super::failure::{Failure, sentence};
 use super::ordered;
 use super::socket::Socket;
@@ -22,6 +23,7 @@ use crate::web::api::WhyRequest;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// An id, `organization/id` or a name that only one sync has
+    #[arg(add = candidates::syncs())]
     sync: String,
     #[command(flatten)]
     format: FormatArgument,

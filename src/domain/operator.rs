@@ -8,12 +8,13 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::sync::{Name, SyncRef};
 use super::window::Occurrence;
 
 /// Something that an operator asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Never used twice, not even after it is over.
     pub number: u32,
@@ -30,7 +31,8 @@ pub struct Order {
 }
 
 /// What an operator asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum What {
     /// These syncs are paused, whether a window covers them or not.
     Pause {

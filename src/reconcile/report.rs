@@ -112,7 +112,8 @@ impl RowState {
         self.of_row().is_some_and(HoldState::owes_resume)
     }
 
-    fn of_row(self) -> Option<HoldState> {
+    /// What the row says; none if there is no row.
+    pub fn of_row(self) -> Option<HoldState> {
         match self {
             Self::Pausing => Some(HoldState::Pausing),
             Self::Held => Some(HoldState::Held),

@@ -47,7 +47,7 @@ pub(in crate::cli) fn windows() -> ArgValueCompleter {
 
 /// Completes a sync: its id, or its name if no other one has it.
 pub(in crate::cli) fn syncs() -> ArgValueCompleter {
-    ArgValueCompleter::new(|word: &OsStr| matching(word, called(names().syncs).into_iter()))
+    ArgValueCompleter::new(|word: &OsStr| matching(word, called(&names().syncs).into_iter()))
 }
 
 /// Completes kinds of event, with commas between.
@@ -61,11 +61,11 @@ pub(in crate::cli) fn events() -> ArgValueCompleter {
 }
 
 /// Each sync by its id, with its name beside it; and by its name.
-fn called(syncs: Vec<NamedSync>) -> Vec<(String, Option<String>)> {
+fn called(syncs: &[NamedSync]) -> Vec<(String, Option<String>)> {
     let is_unique = |name: &str| syncs.iter().filter(|it| it.name.as_deref() == Some(name)).count() == 1;
     let same_id = |sync: &SyncRef| syncs.iter().filter(|it| it.sync.id == sync.id).count() > 1;
     let mut all = Vec::new();
-    for it in &syncs {
+    for it in syncs {
         let id = if same_id(&it.sync) { it.sync.to_string() } else { it.sync.id.to_string() };
         let kind = format!("{} sync of {}", it.sync.kind, it.sync.organization);
         let about = it.name.as_ref().map_or(kind.clone(), |name| format!("{name}, {kind}"));
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_sync_is_completed_by_its_id_and_by_a_name_that_no_other_has() {
         let id = |id: u128| Uuid::from_u128(id).to_string();
-        let all = called(vec![
+        let all = called(&[
             named("default", 1, Some("Contacts")),
             named("default", 2, Some("Leads")),
             named("emea", 3, Some("Leads")),

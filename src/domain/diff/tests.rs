@@ -33,6 +33,7 @@ fn window(name: &str, start: &str, hours: i64, syncs: &[u128]) -> Window {
         syncs: syncs.iter().copied().map(sync).collect(),
         on_manual_resume: OnManualResume::Respect,
         description: None,
+        longer: None,
     }
 }
 

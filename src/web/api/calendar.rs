@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Refusal, Snapshot};
 use crate::domain::diff::Row;
 use crate::domain::hold::HoldState;
+use crate::domain::operator::Order;
 use crate::domain::outlook::Outlook;
 use crate::domain::sync::{Name, SyncRef};
 
@@ -37,6 +38,9 @@ pub struct CalendarAnswer {
     pub outlook: Outlook,
     /// Every row.
     pub rows: Vec<RowLine>,
+    /// What operators have ordered, which no file changes.
+    #[serde(default)]
+    pub orders: Vec<Order>,
 }
 
 /// One row, as far as it says who holds it.
@@ -79,17 +83,17 @@ impl CalendarAnswer {
             return Err(Refusal::BadRequest { message });
         }
         let calendar = snapshot.calendar.as_ref();
-        let row = |it: &crate::reconcile::RowReport| RowLine {
-            sync: SyncRef { organization: it.organization.clone(), kind: it.kind, id: it.id },
-            state: it.state,
-            windows: it.windows.clone(),
+        let row = |it: &crate::reconcile::RowReport| {
+            let sync = SyncRef { organization: it.organization.clone(), kind: it.kind, id: it.id };
+            Some(RowLine { sync, state: it.state.of_row()?, windows: it.windows.clone() })
         };
         Ok(Self {
             config: snapshot.status.daemon.config.clone(),
             fingerprint: snapshot.fingerprint.clone(),
             tzdb: snapshot.status.daemon.tzdb.clone(),
             outlook: calendar.map_or_else(Outlook::default, |it| Outlook::of(it, from, until)),
-            rows: snapshot.status.syncs.iter().map(row).collect(),
+            rows: snapshot.status.syncs.iter().filter_map(row).collect(),
+            orders: calendar.map_or_else(Vec::new, |it| it.orders().to_vec()),
         })
     }
 

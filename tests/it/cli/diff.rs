@@ -101,5 +101,9 @@ fn the_daemon_tells_what_it_has_in_force_and_what_it_holds() {
     let events = place.run(&["history", "--event", "paused", "--format", "json"]).with(0).out;
     let event: Value = serde_json::from_str(events.lines().next().unwrap()).unwrap();
     assert_eq!((&event["state_before"], &event["state_after"]), (&json!("pausing"), &json!("held")));
+    // What an operator holds, too, no file lets go.
+    place.run(&["pause", "--for", "1h", "--reason", "test", &SYNC.to_string()]).with(0);
+    let answer = place.run(&["diff", "--format", "json"]).with(1).json();
+    assert_eq!(answer["now"], json!([]));
     assert_eq!(daemon.stop(), Some(0));
 }
