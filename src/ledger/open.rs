@@ -48,9 +48,22 @@ pub(super) fn writer(path: &Path) -> Result<Writer, OpenError> {
     if configure(&connection).map_err(sqlite)? != "wal" {
         return Err(OpenError::NoLog(path.to_owned()));
     }
-    schema::migrate(&mut connection, MIGRATIONS).map_err(sqlite)?;
+    let is_older = match schema::migrate(&mut connection, MIGRATIONS) {
+        Ok(()) => false,
+        // A new release met a disk that takes no writes. What is held is to be
+        // resumed all the same; the rest waits until there is room.
+        Err(error) if takes_no_writes(&error) => {
+            tracing::warn!(
+                ledger = %path.display(),
+                error = &error as &dyn std::error::Error,
+                "The ledger is an older version's, and cannot be brought up to this one now"
+            );
+            true
+        }
+        Err(error) => return Err(sqlite(error)),
+    };
     sound(&connection, path)?;
-    Ok(Writer { connection, is_alone })
+    Ok(Writer { connection, is_alone, is_older })
 }
 
 /// A connection that may write.
@@ -58,6 +71,8 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     /// Whether nobody else can read the file meanwhile.
     pub(super) is_alone: bool,
+    /// Whether it is an older version's, which could not be brought up to ours.
+    pub(super) is_older: bool,
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -67,6 +82,11 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
+}
+
+/// Whether the disk, and not the file, is what is wrong.
+fn takes_no_writes(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::ReadOnly))
 }
 
 /// Whoever shares the file with nobody has the index of its log in memory

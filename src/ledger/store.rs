@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use super::change::{Change, Write};
 use super::journal::{Entry, HistoryQuery};
 use super::open::Writer;
+use super::schema::{self, MIGRATIONS};
 use super::{LedgerError, OpenError, open, rows};
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;
@@ -34,6 +35,7 @@ pub struct Store {
     connection: Connection,
     file: Option<FileIdentity>,
     is_alone: bool,
+    is_older: bool,
     commits: Arc<AtomicU64>,
     writes_since_checkpoint: usize,
 }
@@ -62,13 +64,13 @@ impl Store {
     ///
     /// The caller holds the [`super::Lock`].
     pub fn open(path: &Path) -> std::result::Result<Self, OpenError> {
-        let Writer { connection, is_alone } = open::writer(path)?;
+        let Writer { connection, is_alone, is_older } = open::writer(path)?;
         let file = FileIdentity::of(path).map_err(|source| OpenError::Io {
             doing: "look at",
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self { is_alone, ..Self::new(connection, Some(file)) })
+        Ok(Self { is_alone, is_older, ..Self::new(connection, Some(file)) })
     }
 
     /// A ledger that ends with this value. For simulations.
@@ -84,7 +86,14 @@ impl Store {
 
     fn new(connection: Connection, file: Option<FileIdentity>) -> Self {
         connection.set_prepared_statement_cache_capacity(32);
-        Self { connection, file, is_alone: false, commits: Arc::default(), writes_since_checkpoint: 0 }
+        Self {
+            connection,
+            file,
+            is_alone: false,
+            is_older: false,
+            commits: Arc::default(),
+            writes_since_checkpoint: 0,
+        }
     }
 
     /// Everything but the journal, as of one moment.
@@ -113,6 +122,10 @@ impl Store {
             // It only tells whether an occurrence was missed.
             Err(error) => contents.damaged.push(format!("the watch of a window: {error}")),
         })?;
+        if self.is_older {
+            // What came with a later version is not there yet.
+            return Ok(contents);
+        }
         each(&snapshot, "SELECT * FROM operator_order ORDER BY number", |row| match rows::order(row) {
             Ok(order) => contents.orders.push(order),
             Err(error) => contents.damaged.push(format!("an operator's order: {error}")),
@@ -131,6 +144,7 @@ impl Store {
             file.is_still_there()?;
         }
         self.open_again_if_writable()?;
+        self.bring_up()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let writes = || changes.iter().flat_map(Change::writes);
         for change in changes {
@@ -141,6 +155,16 @@ impl Store {
         }
         transaction.commit()?;
         self.wrote(writes().count())
+    }
+
+    /// An older version's file that could not be brought up when it was opened is
+    /// brought up before the first write.
+    fn bring_up(&mut self) -> Result<()> {
+        if self.is_older {
+            schema::migrate(&mut self.connection, MIGRATIONS)?;
+            self.is_older = false;
+        }
+        Ok(())
     }
 
     /// A file that was read-only when it was opened stays so for its connection,
@@ -163,6 +187,7 @@ impl Store {
         })?;
         self.connection = again.connection;
         self.is_alone = again.is_alone;
+        self.is_older = again.is_older;
         Ok(())
     }
 

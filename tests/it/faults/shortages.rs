@@ -150,6 +150,39 @@ impl Disk {
         Some(Self { place, directory, held, new, opens })
     }
 
+    /// The same ledger as the first version would have left it.
+    fn with_an_older_ledger() -> Option<Self> {
+        let disk = Self::new()?;
+        let (ledger, newer) = (&disk.place.ledger, disk.place.path("newer.db"));
+        rusqlite::Connection::open(ledger)
+            .unwrap()
+            .execute("VACUUM INTO ?1", [newer.to_str().unwrap()])
+            .unwrap();
+        for suffix in ["", "-wal", "-shm"] {
+            drop(fs::remove_file(format!("{}{suffix}", ledger.display())));
+        }
+        let older = rusqlite::Connection::open(ledger).unwrap();
+        older.execute_batch(include_str!("../../../src/ledger/0001-holds-and-journal.sql")).unwrap();
+        older.execute("ATTACH ?1 AS newer", [newer.to_str().unwrap()]).unwrap();
+        for table in ["organization", "hold", "window_watch", "journal"] {
+            let columns: String = older
+                .query_row(
+                    "SELECT group_concat('\"' || name || '\"') FROM pragma_table_info(?1, 'main')",
+                    [table],
+                    |row| row.get(0),
+                )
+                .unwrap();
+            let copy = format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM newer.{table}");
+            older.execute(&copy, []).unwrap();
+        }
+        older
+            .execute_batch("DETACH newer; PRAGMA journal_mode = wal; PRAGMA user_version = 1; PRAGMA application_id = 1768846445;")
+            .unwrap();
+        // As every release of ours leaves it, with its log beside it.
+        std::mem::forget(older);
+        Some(disk)
+    }
+
     /// Starts the daemon on a copy of the ledger, once `spoil` was done to the
     /// file system below it.
     fn start(&self, spoil: &str) -> Daemon {
@@ -221,4 +254,28 @@ fn a_daemon_that_starts_on_a_full_disk_resumes_what_is_held() {
     disk.check_mended();
     // The next one shares the file again.
     assert_eq!(daemon.terminate().0.code(), Some(0));
+}
+
+#[test]
+fn a_new_release_that_meets_a_read_only_file_system_resumes_what_the_old_one_held() {
+    let Some(disk) = Disk::with_an_older_ledger() else { return };
+    let daemon = disk.start("mount -o remount,ro \"$0\"");
+    disk.check_spoilt(&daemon, "read-only");
+    assert!(daemon.log().contains("is an older version's"), "{}", daemon.log());
+    let status = Command::new("nsenter")
+        .args(["-m", "-t", &daemon.child.id().to_string(), "mount", "-o", "remount,rw"])
+        .arg(&disk.directory)
+        .status();
+    assert!(status.unwrap().success());
+    disk.check_mended();
+}
+
+#[test]
+fn a_new_release_that_meets_a_full_disk_resumes_what_the_old_one_held() {
+    let Some(disk) = Disk::with_an_older_ledger() else { return };
+    let daemon = disk.start("cat /dev/zero > \"$0/fill\" 2> /dev/null; true");
+    disk.check_spoilt(&daemon, "full");
+    let inside = Path::new("/proc").join(daemon.child.id().to_string()).join("root");
+    fs::remove_file(inside.join(disk.directory.strip_prefix("/").unwrap()).join("fill")).unwrap();
+    disk.check_mended();
 }
