@@ -17,6 +17,7 @@ mod failure;
 mod file;
 mod forget;
 mod history;
+mod listing;
 mod logging;
 mod man;
 mod ordered;
@@ -30,6 +31,7 @@ mod schema;
 mod screen;
 mod socket;
 mod status;
+mod syncs;
 mod table;
 mod timeline;
 mod times;
@@ -185,6 +187,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Show what a change of the file changes: 0 nothing, 1 something, 2 trouble
     Diff(diff::Arguments),
+    /// List the syncs that Polytomic has, and the windows that cover them
+    Syncs(syncs::Arguments),
     /// Show every sync that is paused or being looked after
     Status(status::Arguments),
     /// Show what happened, newest last
@@ -247,6 +251,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Upcoming(arguments) => upcoming::run(global, &arguments),
         Command::Plan(arguments) => plan::run(global, &arguments),
         Command::Diff(arguments) => diff::run(global, &arguments),
+        Command::Syncs(arguments) => syncs::run(global, &arguments),
         Command::Status(arguments) => status::run(global, &arguments),
         Command::History(arguments) => history::run(global, &arguments),
         Command::Reload(arguments) => reload::run(global, &arguments),

@@ -29,6 +29,7 @@ pub mod duration;
 mod lenient;
 mod organization;
 mod reader;
+mod select;
 mod settings;
 mod source;
 mod syntax;

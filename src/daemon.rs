@@ -198,6 +198,10 @@ impl Daemon {
             let now = self.clock.now();
             match heard {
                 Heard::Reply(reply) => self.reconciler.hear(*reply, now),
+                Heard::Listed { organization, listed } => {
+                    let actions = self.reconciler.hear_list(&organization, &listed, now);
+                    self.carry_out(actions);
+                }
                 Heard::Broken => return Err(RunError::Broken),
                 Heard::NotWritten { change, error } if error.is_fatal() => {
                     drop(change);

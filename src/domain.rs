@@ -11,6 +11,8 @@ pub mod schedule;
 
 pub mod zone;
 
+pub mod selection;
+
 pub mod window;
 
 pub mod operator;

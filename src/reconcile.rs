@@ -21,7 +21,7 @@ use crate::domain::moment::{Moment, Uptime};
 use crate::domain::operator::Order;
 use crate::domain::organization::Organization;
 use crate::domain::plan::{Case, Evidence, Rules};
-use crate::domain::sync::{Name, SyncRef, SyncState};
+use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::Verdict;
 use crate::domain::watch::WindowWatch;
 use crate::ledger::Change;
@@ -31,6 +31,7 @@ mod lane;
 mod operator;
 mod orders;
 mod report;
+mod selection;
 mod turn;
 mod why;
 mod windows;
@@ -113,6 +114,13 @@ pub enum Action {
         /// The intent.
         change: Change,
     },
+    /// List all syncs of these kinds.
+    List {
+        /// Whose.
+        organization: Arc<Organization>,
+        /// Of which kinds.
+        kinds: Vec<SyncKind>,
+    },
     /// Write this down, and tell of it.
     Write {
         /// What to write.
@@ -153,6 +161,8 @@ pub struct Reconciler {
     // What operators asked for, and the highest number that an order ever had.
     orders: Vec<Order>,
     last_order: u32,
+    // What windows select.
+    selections: selection::Selections,
     // What the calendar wants, as of the last boundary. None without a calendar.
     open: Option<OpenWindows>,
     // Something changed that the calendar, or every row, has to be asked about.
@@ -187,6 +197,7 @@ impl Reconciler {
             calendar: None,
             orders: Vec::new(),
             last_order: 0,
+            selections: selection::Selections::default(),
             rules: Rules::default(),
             names: cases.values().filter_map(|it| Some((it.sync.clone(), it.name.clone()?))).collect(),
             cases,
@@ -219,6 +230,7 @@ impl Reconciler {
             lane.limit(limits, self.rules.backoff.max);
         }
         self.in_force = Some(in_force);
+        self.select_anew();
         self.renew_calendar();
         self.renew_addresses();
         self.retry_now();
@@ -226,9 +238,9 @@ impl Reconciler {
 
     /// Puts together what the file says and what was added to it.
     fn renew_calendar(&mut self) {
-        let written = self.in_force.as_ref().map(|it| &it.calendar);
-        self.calendar = written.map(|it| match &self.orders[..] {
-            [] => Arc::clone(it),
+        let selected = self.in_force.as_ref().map(|it| self.with_selected(&it.calendar));
+        self.calendar = selected.map(|it| match &self.orders[..] {
+            [] => it,
             orders => Arc::new(it.with_orders(orders)),
         });
         self.is_outdated = true;
@@ -326,7 +338,10 @@ impl Reconciler {
                     (_, _) => true,
                 }
         };
-        !self.boundary_passed(now.wall) && self.due.is_empty() && !self.cases.values().any(is_undone)
+        !self.boundary_passed(now.wall)
+            && self.has_listed()
+            && self.due.is_empty()
+            && !self.cases.values().any(is_undone)
     }
 
     /// Takes note of what a request brought.
@@ -375,6 +390,7 @@ impl Reconciler {
         }
         if !self.is_stopping {
             self.let_through(now, &mut actions);
+            self.list(now, &mut actions);
         }
         self.rewrite(now, &mut actions);
         self.last_pass = Some(now.wall);
@@ -385,7 +401,7 @@ impl Reconciler {
     pub fn next_wake(&self, now: Moment) -> Wake {
         let lanes = self.lanes.values().filter_map(|lane| lane.opens_at(now.uptime));
         let timer = self.timers.first().map(|(at, _)| *at);
-        let uptime = lanes.chain(timer).chain(self.rewrite_at).min();
+        let uptime = lanes.chain(timer).chain(self.rewrite_at).chain(self.next_list(now)).min();
         Wake { uptime, wall: self.next_change }
     }
 
@@ -401,6 +417,7 @@ impl Reconciler {
         self.drop_old_orders(now, actions);
         if let Some(calendar) = self.calendar.clone() {
             self.watch_windows(&calendar, now, actions);
+            self.look_ahead(&calendar, now, actions);
             let open = calendar.open_at(now.wall);
             for (sync, _) in open.paused() {
                 let name = self.names.get(sync).cloned();

@@ -65,7 +65,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
         screen::note(config::render(&warnings, 0, screen::colors_stderr()).trim_end());
     }
     let online =
-        if arguments.online { Some(block_on(async { Ok(online::look(&read).await) })?) } else { None };
+        if arguments.online { Some(block_on(async { Ok(online::look(&mut read).await) })?) } else { None };
     let answer = answer(global, &read, &warnings, online);
     match arguments.format.format {
         Format::Json => screen::say_json(&answer)?,

@@ -1,13 +1,16 @@
 //! The configuration file and the ledger, for commands that only read them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
 use super::failure::Failure;
-use super::{Global, screen};
+use super::table::count;
+use super::{Global, screen, times};
 use crate::config::{self, Config, Context, Rejected};
 use crate::daemon;
+use crate::domain::selection::Resolution;
 use crate::domain::window::Window;
 use crate::domain::zone::Zone;
 use crate::ledger::Store;
@@ -31,7 +34,9 @@ pub(super) fn read(global: &Global) -> Result<Read, Failure> {
 /// the ledger can be read: what the daemon has in force.
 pub(super) fn read_with_orders(global: &Global) -> Result<Read, Failure> {
     let mut read = read(global)?;
-    let orders = ledger(global).ok().and_then(|store| store.contents().ok()).map(|it| it.orders);
+    let contents = ledger(global).ok().and_then(|store| store.contents().ok());
+    let (orders, found) = contents.map_or_else(Default::default, |it| (Some(it.orders), it.selections));
+    select(&mut read, found);
     if let Some(orders) = orders.filter(|it| it.iter().any(|it| read.now < it.until)) {
         read.config.calendar = read.config.calendar.with_orders(&orders);
         screen::note("with what operators asked for, as the ledger has it");
@@ -60,6 +65,27 @@ pub(super) fn read_another(path: &Path, like: &Read) -> Result<Config, Failure> 
     let context = Context { now: like.now, tzdb: &like.tzdb, environment: &key::process_environment };
     config::load(path, &context)
         .map_err(|rejected| Failure::Config { rendered: rejected.render(screen::colors_stderr()) })
+}
+
+/// Adds to the windows what they were last found to select, and says of when that is.
+fn select(read: &mut Read, found: Vec<Resolution>) {
+    let found: BTreeMap<_, _> = found.into_iter().map(|it| (it.window.clone(), it)).collect();
+    for (window, select) in read.config.calendar.selecting() {
+        let known = found.get(&window.name).filter(|it| it.fingerprint == select.fingerprint());
+        screen::note(&match known {
+            Some(it) => format!(
+                "`{}` selects {}, as the ledger has it since {}",
+                window.name,
+                count(it.found.len(), "sync"),
+                times::show(it.at, window.times.zone())
+            ),
+            None => format!(
+                "what `{}` selects is not in the ledger: `intermission check --online` looks for it",
+                window.name
+            ),
+        });
+    }
+    read.config.calendar = read.config.calendar.with_selected(&found);
 }
 
 /// The file's zone, for showing times: the daemon's answer does not depend on

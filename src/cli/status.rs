@@ -50,6 +50,8 @@ struct Answer {
     orders: Vec<OrderReport>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ledger_damage: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    selection_errors: Vec<String>,
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
@@ -98,13 +100,14 @@ fn offline(global: &Global, unreached: Failure) -> Result<Answer, Failure> {
         syncs: report.syncs,
         orders: report.orders,
         ledger_damage: damaged,
+        selection_errors: vec![],
     })
 }
 
 impl From<Status> for Answer {
     fn from(status: Status) -> Self {
-        let Status { daemon, healthy, next_change, syncs, orders, ledger_damage } = status;
-        Self { daemon: Some(daemon), healthy, next_change, syncs, orders, ledger_damage }
+        let Status { daemon, healthy, next_change, syncs, orders, ledger_damage, selection_errors } = status;
+        Self { daemon: Some(daemon), healthy, next_change, syncs, orders, ledger_damage, selection_errors }
     }
 }
 
@@ -152,6 +155,7 @@ impl View<'_> {
             first = if fits { format!("{first}; {next}") } else { format!("{first};\n{next}") };
         }
         let mut lines = vec![first];
+        lines.extend(answer.selection_errors.iter().map(|it| format!("WARNING: {it}")));
         lines.extend(answer.ledger_damage.iter().map(|row| capitalized(&unreadable(row))));
         match &answer.daemon {
             None => lines.push("No daemon is reached: nothing will change until one runs.".to_owned()),

@@ -51,6 +51,7 @@ fn offline(global: &Global, sync: &str, unreached: Failure) -> Result<Why, Failu
     let contents = store.contents()?;
     let mut reconciler = Reconciler::new(contents.holds, contents.watches, None, fastrand::Rng::with_seed(0));
     reconciler.remember_orders(contents.orders, contents.last_order);
+    reconciler.remember_selections(contents.selections);
     reconciler.bring_into_force(daemon::in_force(&read.config));
     let found = find_sync(sync, reconciler.known_syncs()).map_err(|it| Failure::NotFound(it.to_string()))?;
     Ok(reconciler.why(&found, Moment { wall: read.now, uptime: Duration::ZERO }))

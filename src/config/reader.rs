@@ -205,6 +205,18 @@ impl<'t> Table<'t> {
         list.iter().filter_map(|value| self.open(value, key, format!("[[{key}]]"))).collect()
     }
 
+    /// Takes a list of tables within one line: `key = [{ … }]`.
+    pub(super) fn inline_tables(&mut self, key: &'static str, example: &str) -> Option<Vec<Table<'t>>> {
+        let list = self.list(key, example)?;
+        let title = format!("`{key}`");
+        list.get_ref().iter().map(|value| self.open(value, key, title.clone())).collect()
+    }
+
+    /// Whether there is no key in it at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     fn open(&self, value: Value<'t>, key: &'static str, title: String) -> Option<Table<'t>> {
         let DeValue::Table(entries) = value.get_ref() else {
             wrong_type(self.source, key, value, "a table", &format!("write `{title}`"));

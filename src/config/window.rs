@@ -114,6 +114,7 @@ impl Reading<'_, '_> {
         let dates = self.dates(&mut table);
         let organization = table.text("organization");
         let organization = self.organizations.of_window(organization.as_ref(), table.at(), self.source);
+        let select = self.select(&mut table, organization.clone());
         let syncs = self.syncs(&mut table, organization);
         let lead =
             table.duration("lead", Duration::ZERO..=LONGEST_LEAD).map_or(Duration::ZERO, Spanned::into_inner);
@@ -122,20 +123,31 @@ impl Reading<'_, '_> {
             &[("respect", OnManualResume::Respect), ("enforce", OnManualResume::Enforce)],
         );
         let description = table.parsed("description", description).map(Spanned::into_inner);
-        table.later(&["select", "exclude", "on_running", "on_running_limit", "catch_up"]);
+        table.later(&["on_running", "on_running_limit", "catch_up"]);
         let (header, places, lead_at) = (table.at(), Places::of(&table), table.place_of("lead"));
+        let exclude_at = table.place_of("exclude");
         table.finish();
 
+        let (select, syncs) = (select?, syncs?);
+        if let Some(excluded) =
+            select.as_ref().and_then(|it| syncs.iter().find(|sync| it.exclude.contains(&sync.id)))
+        {
+            let key = if excluded.kind == SyncKind::Model { "syncs" } else { "bulk_syncs" };
+            let message = format!("`{}` is in `{key}` and in `exclude`", excluded.id);
+            self.source.error(exclude_at, message, "remove one: a sync that is named is not excluded");
+            return None;
+        }
         let times = Times::new(start?, end?, dates?, zone?, self.now);
         let times = times.map_err(|error| places.note(&error, self.source)).ok()?;
         let window = Window {
             name: name?,
             times,
             lead: TimeDelta::from_std(lead).unwrap_or_default(),
-            syncs: syncs?,
+            syncs,
             on_manual_resume: on_manual_resume.unwrap_or_default(),
             description,
             longer: None,
+            select,
         };
         if let Err(error) = window.check_lead(self.now) {
             note(&error, lead_at, self.source);
@@ -194,14 +206,14 @@ impl Reading<'_, '_> {
                 }
             }
         }
-        // With `select` there will be; that it is not supported yet was said.
         if is_whole && syncs.is_empty() && !table.has("select") {
             let at = if table.has("syncs") { table.place_of("syncs") } else { table.place_of("bulk_syncs") };
-            let mend = "write `syncs = [\"…\"]` for model syncs, `bulk_syncs = [\"…\"]` for bulk syncs";
+            let mend =
+                "write `syncs = [\"…\"]` for model syncs, `bulk_syncs = [\"…\"]` for bulk syncs, or `select`";
             self.source.absent(at, "the window has nothing to pause", mend);
             return None;
         }
-        organization.filter(|_| is_whole && !syncs.is_empty()).map(|_| syncs)
+        organization.filter(|_| is_whole && (!syncs.is_empty() || table.has("select"))).map(|_| syncs)
     }
 
     fn sync(

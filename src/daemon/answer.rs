@@ -68,9 +68,11 @@ impl Daemon {
         let now = self.clock.now();
         let report = self.reconciler.report(now);
         let clock_error = telling::clock_error(now.wall);
+        let selection_errors = self.reconciler.selection_troubles();
         let healthy = self.config_error.is_none()
             && clock_error.is_none()
             && self.damaged.is_empty()
+            && selection_errors.is_empty()
             && !report.has_trouble();
         Status {
             daemon: DaemonStatus {
@@ -92,6 +94,7 @@ impl Daemon {
             syncs: report.syncs,
             orders: report.orders,
             ledger_damage: self.damaged.clone(),
+            selection_errors,
         }
     }
 

@@ -12,7 +12,8 @@ use tracing::{debug, warn};
 use crate::clock::Clock;
 use crate::domain::organization::Organization;
 use crate::domain::plan::Evidence;
-use crate::domain::sync::SyncRef;
+use crate::domain::selection::Seen;
+use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::verdict::{Failure, FailureKind, Verdict};
 use crate::key;
 use crate::ledger::{Change, Ledger, LedgerError};
@@ -25,6 +26,13 @@ use crate::reconcile::{Action, Outcome, Reply};
 pub(super) enum Heard {
     /// A request came to its end.
     Reply(Box<Reply>),
+    /// The syncs of an organization, or why they cannot be listed.
+    Listed {
+        /// Whose.
+        organization: Arc<Organization>,
+        /// Which.
+        listed: Result<Vec<Seen>, Failure>,
+    },
     /// A write did not reach the ledger.
     NotWritten {
         /// What it said.
@@ -85,6 +93,7 @@ impl Executor {
     pub(super) fn carry_out(&mut self, action: Action) {
         match action {
             Action::Write { change } | Action::WriteAgain { change } => self.write(change),
+            Action::List { organization, kinds } => self.list(organization, kinds),
             Action::Look { sync, organization } => match self.client(&organization) {
                 Ok(client) => self.look(client, sync, organization),
                 Err(failure) => self.cannot(sync, organization, Evidence::LookFailed { failure }),
@@ -120,6 +129,18 @@ impl Executor {
                 Ok(dropped) => debug!(entries = dropped, "Dropped old journal entries"),
                 Err(error) => warn!(error = %error, "Could not drop old journal entries"),
             }
+        });
+    }
+
+    fn list(&mut self, organization: Arc<Organization>, kinds: Vec<SyncKind>) {
+        let client = self.client(&organization);
+        let heard = self.heard.clone();
+        self.spawn(async move {
+            let listed = match client {
+                Ok(client) => list(&client, &organization.name, kinds).await,
+                Err(failure) => Err(failure),
+            };
+            let _ = heard.send(Heard::Listed { organization, listed }).await;
         });
     }
 
@@ -235,6 +256,15 @@ impl Executor {
 
 /// A resume waits no longer than this for its row to be written.
 const WRITE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// All syncs of these kinds: every page is read before anything is done.
+async fn list(client: &Client, organization: &Name, kinds: Vec<SyncKind>) -> Result<Vec<Seen>, Failure> {
+    let mut all = Vec::new();
+    for kind in kinds {
+        all.extend(client.list(kind).await?.iter().map(|it| it.seen(organization)));
+    }
+    Ok(all)
+}
 
 async fn reply(
     heard: &mpsc::Sender<Heard>,

@@ -215,6 +215,7 @@ impl Daemon {
         let metrics = Metrics::default();
         let mut reconciler = Reconciler::new(from.contents.holds, from.contents.watches, None, dice);
         reconciler.remember_orders(from.contents.orders, from.contents.last_order);
+        reconciler.remember_selections(from.contents.selections);
         Ok(Self {
             clock,
             config_path,

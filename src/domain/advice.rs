@@ -301,6 +301,7 @@ mod tests {
             on_manual_resume: OnManualResume::default(),
             description: None,
             longer: None,
+            select: None,
         }
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::operator::{Order, What};
+use super::selection::{Resolution, Select};
 use super::sync::{Name, SyncRef};
 use super::window::{LONGEST_DAYS, Occurrence, Window};
 
@@ -116,6 +117,29 @@ impl Calendar {
             about.fold(written, |window, (opens, until)| window.extended(opens, until))
         };
         Self::of(self.windows.iter().map(extended).collect(), orders.to_vec())
+    }
+
+    /// The same windows with the syncs that they were found to select beside
+    /// those that the file names. What answers another selection does not count.
+    /// For a calendar as written.
+    #[must_use]
+    pub fn with_selected(&self, resolutions: &BTreeMap<Name, Resolution>) -> Self {
+        let with_found = |window: &Window| {
+            let mut window = window.clone();
+            if let Some(select) = &window.select
+                && let Some(found) = resolutions.get(&window.name)
+                && found.fingerprint == select.fingerprint()
+            {
+                window.syncs.extend(found.found.keys().cloned());
+            }
+            window
+        };
+        Self::of(self.windows.iter().map(with_found).collect(), self.orders.to_vec())
+    }
+
+    /// The windows that select syncs by what they are.
+    pub fn selecting(&self) -> impl Iterator<Item = (&Window, &Select)> {
+        self.windows.iter().filter_map(|window| Some((window, window.select.as_ref()?)))
     }
 
     fn of(windows: Vec<Window>, orders: Vec<Order>) -> Self {
@@ -474,6 +498,7 @@ mod tests {
             on_manual_resume: OnManualResume::Respect,
             description: None,
             longer: None,
+            select: None,
         }
     }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use times::{LONGEST_DAYS, Span, Times, TimesError};
 
 use super::schedule::Schedule;
+use super::selection::Select;
 use super::sync::{Name, SyncRef};
 
 /// A maintenance window: when it is open, and which syncs it pauses.
@@ -25,8 +26,11 @@ pub struct Window {
     pub times: Times,
     /// How much earlier than the opening its syncs are paused.
     pub lead: TimeDelta,
-    /// The syncs it pauses.
+    /// The syncs it pauses: those that the file names, and in force also those
+    /// that it was found to select.
     pub syncs: BTreeSet<SyncRef>,
+    /// What it selects beside the syncs that the file names.
+    pub select: Option<Select>,
     /// What happens when somebody switches one of them on inside the window.
     pub on_manual_resume: OnManualResume,
     /// For people: carried into log and journal.
@@ -281,6 +285,7 @@ mod tests {
                 on_manual_resume: OnManualResume::Respect,
                 description: None,
                 longer: None,
+                select: None,
             };
             assert_eq!(window.check_lead(reference), verdict, "{lead} minutes");
         }
@@ -302,6 +307,7 @@ mod tests {
             on_manual_resume: OnManualResume::Respect,
             description: None,
             longer: None,
+            select: None,
         }
     }
 

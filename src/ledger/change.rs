@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;
 use crate::domain::operator::Order;
+use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::watch::WindowWatch;
 
@@ -23,6 +24,8 @@ pub(super) enum Write {
     DropWatch(Name),
     PutOrder(Box<Order>),
     DropOrder(u32),
+    PutSelection(Box<Resolution>),
+    DropSelection(Name),
     Record(DateTime<Utc>, Box<Event>),
 }
 
@@ -69,6 +72,19 @@ impl Change {
         self
     }
 
+    /// Writes what a window was found to select, in place of what it was found
+    /// to select before.
+    pub fn selection(mut self, found: Resolution) -> Self {
+        self.0.push(Write::PutSelection(Box::new(found)));
+        self
+    }
+
+    /// Drops what a window was found to select.
+    pub fn drop_selection(mut self, window: Name) -> Self {
+        self.0.push(Write::DropSelection(window));
+        self
+    }
+
     /// Adds to the journal that `event` happened `at`.
     pub fn record(mut self, at: DateTime<Utc>, event: Event) -> Self {
         self.0.push(Write::Record(at, Box::new(event)));
@@ -84,6 +100,8 @@ impl Change {
             | Write::DropWatch(_)
             | Write::PutOrder(_)
             | Write::DropOrder(_)
+            | Write::PutSelection(_)
+            | Write::DropSelection(_)
             | Write::Record(..) => None,
         })
     }
@@ -97,6 +115,8 @@ impl Change {
             | Write::DropWatch(_)
             | Write::PutOrder(_)
             | Write::DropOrder(_)
+            | Write::PutSelection(_)
+            | Write::DropSelection(_)
             | Write::Record(..) => None,
         })
     }
@@ -110,7 +130,9 @@ impl Change {
             | Write::PutWatch(_)
             | Write::DropWatch(_)
             | Write::PutOrder(_)
-            | Write::DropOrder(_) => None,
+            | Write::DropOrder(_)
+            | Write::PutSelection(_)
+            | Write::DropSelection(_) => None,
         })
     }
 

@@ -17,6 +17,7 @@ use crate::domain::event::Event;
 use crate::domain::hold::{Gone, Hold, HoldState, Unsettled};
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::{KeySource, Organization, Proxy};
+use crate::domain::selection::{Resolution, Seen};
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::watch::WindowWatch;
 use crate::domain::window::Occurrence;
@@ -261,6 +262,20 @@ pub(super) fn syncs_to_json(order: &Order) -> Result<Option<String>> {
         What::Pause { syncs } | What::Exempt { syncs: Some(syncs) } => to_json(syncs).map(Some),
         What::Exempt { syncs: None } | What::Extend { .. } => Ok(None),
     }
+}
+
+pub(super) fn found_to_json(found: &Resolution) -> Result<String> {
+    to_json(&found.found.values().collect::<Vec<_>>())
+}
+
+pub(super) fn selection(row: &Row<'_>) -> Result<Resolution> {
+    let found = with(row, "syncs", |text| serde_json::from_str::<Vec<Seen>>(text).ok())?;
+    Ok(Resolution {
+        window: name(row, "window")?,
+        fingerprint: row.get("fingerprint")?,
+        at: instant(row, "found_at")?,
+        found: found.into_iter().map(|it| (it.sync.clone(), it)).collect(),
+    })
 }
 
 pub(super) fn order(row: &Row<'_>) -> Result<Order> {

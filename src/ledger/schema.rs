@@ -10,6 +10,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("0001-holds-and-journal.sql"),
     include_str!("0002-operator-orders.sql"),
     include_str!("0006-why-and-states.sql"),
+    include_str!("0005-selections.sql"),
 ];
 
 /// The version that `migrations` lead to.

@@ -19,6 +19,7 @@ use crate::domain::event::Event;
 use crate::domain::hold::Hold;
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::Organization;
+use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::watch::WindowWatch;
 
@@ -50,6 +51,8 @@ pub struct Contents {
     pub watches: Vec<WindowWatch>,
     /// What operators asked for, in the order in which they did.
     pub orders: Vec<Order>,
+    /// What windows were last found to select, in the order of their names.
+    pub selections: Vec<Resolution>,
     /// The highest number that an order ever had; 0 if there never was one.
     pub last_order: u32,
     /// Rows of which nothing could be made, each in words. They stay where
@@ -129,6 +132,11 @@ impl Store {
         each(&snapshot, "SELECT * FROM operator_order ORDER BY number", |row| match rows::order(row) {
             Ok(order) => contents.orders.push(order),
             Err(error) => contents.damaged.push(format!("an operator's order: {error}")),
+        })?;
+        each(&snapshot, "SELECT * FROM selection ORDER BY \"window\"", |row| match rows::selection(row) {
+            Ok(found) => contents.selections.push(found),
+            // It will be found again.
+            Err(error) => contents.damaged.push(format!("what a window selects: {error}")),
         })?;
         contents.last_order = snapshot
             .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'operator_order'", [], |row| row.get(0))
@@ -352,6 +360,11 @@ fn perform(transaction: &Transaction<'_>, write: &Write, states: &States<'_>) ->
             .prepare_cached("DELETE FROM window_watch WHERE \"window\" = ?1")?
             .execute([window.as_str()])
             .map(drop),
+        Write::PutSelection(found) => put_selection(transaction, found),
+        Write::DropSelection(window) => transaction
+            .prepare_cached("DELETE FROM selection WHERE \"window\" = ?1")?
+            .execute([window.as_str()])
+            .map(drop),
         Write::PutOrder(order) => put_order(transaction, order),
         Write::DropOrder(number) => transaction
             .prepare_cached("DELETE FROM operator_order WHERE number = ?1")?
@@ -448,6 +461,20 @@ fn put_watch(transaction: &Transaction<'_>, watch: &WindowWatch) -> rusqlite::Re
             watch.fingerprint,
             watch.seen_until.timestamp_millis(),
             watch.open.as_ref().map(rows::occurrence_to_json).transpose()?,
+        ])
+        .map(drop)
+}
+
+fn put_selection(transaction: &Transaction<'_>, found: &Resolution) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO selection (\"window\", fingerprint, found_at, syncs) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![
+            found.window.as_str(),
+            found.fingerprint,
+            found.at.timestamp_millis(),
+            rows::found_to_json(found)?,
         ])
         .map(drop)
 }

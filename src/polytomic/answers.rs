@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::exchange::{Reply, malformed};
 use super::wire::Object;
 use super::{wire, words};
-use crate::domain::sync::{SyncKind, SyncRef, SyncState};
+use crate::domain::selection::Seen;
+use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::Failure;
 
 impl Reply {
@@ -124,6 +125,8 @@ pub struct Listed {
     pub mode: Option<String>,
     /// How often it runs (`hourly`, `manual`, …).
     pub frequency: Option<String>,
+    /// The syncs after which it runs, if that is its schedule.
+    pub runs_after: Vec<(SyncKind, Uuid)>,
     /// The organization that it belongs to.
     pub organization_id: Option<Uuid>,
     /// Who changed it last.
@@ -133,6 +136,12 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// What selectors look at.
+    pub fn seen(&self, organization: &Name) -> Seen {
+        let sync = SyncRef { organization: organization.clone(), kind: self.kind, id: self.id };
+        Seen { sync, name: self.name.clone(), connections: self.connections.clone() }
+    }
+
     pub(super) fn of(kind: SyncKind, sync: wire::Sync) -> Option<Self> {
         let target = sync.target.and_then(|target| target.connection_id);
         let mut connections: Vec<Uuid> =
@@ -142,7 +151,16 @@ impl Listed {
                 .collect();
         connections.dedup();
         let schedule = sync.default_schedule.or(sync.schedule);
+        let after = schedule.as_ref().and_then(|it| it.run_after.as_ref());
+        let ids = |kind, ids: Option<&Vec<Uuid>>| {
+            ids.into_iter().flatten().map(move |id| (kind, *id)).collect::<Vec<_>>()
+        };
+        let runs_after = after.map_or_else(Vec::new, |it| {
+            let models = ids(SyncKind::Model, it.sync_ids.as_ref());
+            [models, ids(SyncKind::Bulk, it.bulk_sync_ids.as_ref())].concat()
+        });
         Some(Self {
+            runs_after,
             id: sync.id?,
             kind,
             name: sync.name.as_deref().and_then(shown),

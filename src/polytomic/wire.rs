@@ -113,6 +113,18 @@ pub(super) struct Target {
 pub(super) struct Schedule {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) frequency: Option<String>,
+    // Of `runafter`: the syncs after which it runs.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) run_after: Option<RunAfter>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct RunAfter {
+    #[serde(deserialize_with = "lenient")]
+    pub(super) sync_ids: Option<Vec<Uuid>>,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) bulk_sync_ids: Option<Vec<Uuid>>,
 }
 
 /// Who changed something.

@@ -146,13 +146,15 @@ pub enum Schedule {
     Hourly(u32),
     /// At this minute and hour of every day.
     Daily(u32, u32),
+    /// After this model sync has run. It is told, and starts nothing here.
+    After(Uuid),
 }
 
 impl Schedule {
     /// The first run after this time.
     pub fn next_after(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
-            Self::Manual => None,
+            Self::Manual | Self::After(_) => None,
             Self::Every(seconds) => {
                 let step = Duration::seconds(i64::from(seconds.max(1)));
                 now.duration_trunc(step).ok().map(|last| last + step)

@@ -164,6 +164,11 @@ fn actor(actor: &Actor) -> Value {
 fn schedule(schedule: Schedule) -> Value {
     match schedule {
         Schedule::Manual => json!({ "frequency": "manual" }),
+        Schedule::After(id) => json!({
+            "frequency": "runafter",
+            "run_after": { "sync_ids": [id], "bulk_sync_ids": [] },
+            "run_after_success_only": false,
+        }),
         Schedule::Every(_) => json!({ "frequency": "continuous" }),
         Schedule::Hourly(minute) => json!({ "frequency": "hourly", "minute": minute.to_string() }),
         Schedule::Daily(hour, minute) => {

@@ -132,6 +132,10 @@ pub struct Status {
     /// Rows of the ledger that cannot be read; absent if all can.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledger_damage: Vec<String>,
+    /// Windows whose selection cannot be read or is nothing; absent if there
+    /// are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selection_errors: Vec<String>,
 }
 
 /// What the page, the metrics and the HTTP API are made from. It is cheap to

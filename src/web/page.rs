@@ -115,6 +115,9 @@ impl Verdict {
             _ if !it.status.ledger_damage.is_empty() => {
                 (Mood::Trouble, "rows of the ledger cannot be read".to_owned())
             }
+            _ if !it.status.selection_errors.is_empty() => {
+                (Mood::Trouble, "it is not known what windows select".to_owned())
+            }
             _ if !it.is_written => (Mood::Trouble, "the ledger takes no writes".to_owned()),
             _ if it.status.daemon.clock_error.is_some() => (Mood::Trouble, "the clock is wrong".to_owned()),
             _ if is_rejected => (Mood::Trouble, "the configuration file is wrong".to_owned()),
@@ -189,6 +192,12 @@ fn troubles(it: &Snapshot) -> Markup {
             section.notice role="alert" {
                 h2 { "The ledger takes no writes" }
                 p { "Nothing new is paused until it does. Resumes go on." }
+            }
+        }
+        @if !it.status.selection_errors.is_empty() {
+            section.notice role="alert" {
+                h2 { "What windows select" }
+                ul { @for line in &it.status.selection_errors { li { (line) } } }
             }
         }
         @if !it.status.ledger_damage.is_empty() {

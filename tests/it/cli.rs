@@ -209,6 +209,7 @@ fn help_names_the_commands_that_there_are_and_no_other() {
             "upcoming",
             "plan",
             "diff",
+            "syncs",
             "status",
             "history",
             "reload",
@@ -236,6 +237,7 @@ fn each_command_tells_its_arguments() {
         ("check", &["--strict", "--online", "--format"]),
         ("upcoming", &["--from", "--until", "--days", "--format"]),
         ("status", &["--daemon", "--exit-code", "--format", "--wide", "--curl"]),
+        ("syncs", &["--organization", "--window", "--uncovered", "--name", "--format"]),
         ("diff", &["[OLD]", "--days", "--format", "0 nothing differs; 1 something does; 2 trouble"]),
         (
             "history",

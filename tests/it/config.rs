@@ -308,7 +308,8 @@ fn syncs_that_are_wrong_are_refused_one_by_one() {
 
 const NAMES: &str = "write 1 to 64 letters, digits, `.`, `_` and `-`, with a letter, a digit or `_` first";
 const IDS: &str = "write the id from the sync's address, such as `248df4b7-aa70-47b8-a036-33ac447e668d`";
-const SYNCS: &str = "write `syncs = [\"…\"]` for model syncs, `bulk_syncs = [\"…\"]` for bulk syncs";
+const SYNCS: &str =
+    "write `syncs = [\"…\"]` for model syncs, `bulk_syncs = [\"…\"]` for bulk syncs, or `select`";
 const LATER: &str = "remove it: this version would not do what it says";
 
 #[test]
@@ -365,23 +366,90 @@ fn a_date_that_there_is_not_has_its_mend() {
 }
 
 #[test]
-fn a_window_that_only_selects_is_not_said_to_have_nothing_to_pause() {
+fn a_window_may_only_select() {
+    let window = "timezone = \"UTC\"\n[[window]]\nname = \"a\"\nstart = \"0 1 * * *\"\nend = \"02:00\"\n";
+    let id = "248df4b7-aa70-47b8-a036-33ac447e668d";
+    for (lines, expected) in [
+        ("select = [{ all = true }]".to_owned(), "in default: all".to_owned()),
+        (
+            format!(
+                "select = [{{ name = \"S*\", kind = \"bulk\" }}, {{ connection = \"{id}\" }}]\nexclude = [\"{id}\"]"
+            ),
+            format!("in default: kind bulk and name \"S*\"; connection {id}, not {id}"),
+        ),
+    ] {
+        let config = parse(&format!("{window}{lines}\n")).unwrap();
+        let (_, select) = config.calendar.selecting().next().unwrap();
+        assert_eq!(select.to_string(), expected);
+    }
+}
+
+#[test]
+fn a_selection_that_says_nothing_or_too_much_is_refused() {
+    let id = "248df4b7-aa70-47b8-a036-33ac447e668d";
+    let what = "`connection`, `name` or `kind`";
+    let pattern = "`*` is any text, `?` one character, `[ab]` one of these; `[*]` is a star itself";
+    for (lines, place, problem, mend) in [
+        (
+            "select = []",
+            "1:10",
+            "`select` selects nothing",
+            "write `select = [{ name = \"Snowflake *\" }]`, or remove it",
+        ),
+        (
+            "select = [{}]",
+            "1:11",
+            "this selects nothing",
+            &format!("write {what} into it, or `all = true` for every sync"),
+        ),
+        (
+            "select = [{ all = false }]",
+            "1:11",
+            "`all` can only be `true`",
+            &format!("write `all = true`, or {what}"),
+        ),
+        (
+            "select = [{ all = true, kind = \"bulk\" }]",
+            "1:11",
+            "`all` means every sync, and something else is named too",
+            &format!("remove `all`, or the {what} beside it"),
+        ),
+        ("select = [{ names = \"x\" }]", "1:13", "unknown key `names` in `select`", "did you mean `name`?"),
+        ("select = [{ name = \"a[\" }]", "1:20", "`a[` is no pattern: invalid range pattern", pattern),
+        ("select = [{ kind = \"both\" }]", "1:20", "`kind` cannot be `both`", "write `model` or `bulk`"),
+        (
+            "select = [{ connection = \"x\" }]",
+            "1:26",
+            "`x` is no id",
+            &format!("write the id from the connection's address, such as `{id}`"),
+        ),
+        (
+            "exclude = [\"x\"]",
+            "1:11",
+            "`exclude` has nothing to exclude from",
+            "remove it: without `select`, only the syncs that are named are paused",
+        ),
+    ] {
+        let (line, column) = place.split_once(':').unwrap();
+        let _ = (line, column);
+        let window = "timezone = \"UTC\"\n[[window]]\nname = \"a\"\nstart = \"0 1 * * *\"\nend = \"02:00\"\n";
+        let syncs =
+            if lines.starts_with("exclude") { format!("syncs = [\"{id}\"]\n") } else { String::new() };
+        let at = if syncs.is_empty() { 6 } else { 7 };
+        check_refused(&format!("{window}{syncs}{lines}\n"), &[&format!("{at}:{column} {problem} | {mend}")]);
+    }
     let window = "timezone = \"UTC\"\n[[window]]\nname = \"a\"\nstart = \"0 1 * * *\"\nend = \"02:00\"\n";
     check_refused(
-        &format!("{window}select = [{{ all = true }}]\n"),
-        &[&format!("6:1 `select` is not supported yet | {LATER}")],
+        &format!("{window}syncs = [\"{id}\"]\nselect = [{{ all = true }}]\nexclude = [\"{id}\"]\n"),
+        &[&format!(
+            "8:11 `{id}` is in `syncs` and in `exclude` | remove one: a sync that is named is not excluded"
+        )],
     );
 }
 
 #[test]
 fn keys_that_are_not_built_are_refused() {
-    for line in [
-        "select = [{ all = true }]",
-        "exclude = []",
-        "on_running = \"leave\"",
-        "on_running_limit = \"30m\"",
-        "catch_up = \"none\"",
-    ] {
+    for line in ["on_running = \"leave\"", "on_running_limit = \"30m\"", "catch_up = \"none\""] {
         let key = line.split(' ').next().unwrap();
         check_line(line, 1, &format!("`{key}` is not supported yet"), LATER);
     }

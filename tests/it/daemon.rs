@@ -10,4 +10,5 @@ mod notify;
 mod operator;
 mod orders;
 mod people;
+mod select;
 mod window;

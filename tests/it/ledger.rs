@@ -14,6 +14,7 @@ use intermission::domain::event::{Event, EventKind};
 use intermission::domain::hold::{Gone, Hold, HoldState, Unsettled};
 use intermission::domain::operator::{Order, What};
 use intermission::domain::organization::{KeySource, Organization, Proxy};
+use intermission::domain::selection::{Resolution, Seen};
 use intermission::domain::sync::{SyncKind, SyncRef};
 use intermission::domain::watch::WindowWatch;
 use intermission::domain::window::Occurrence;
@@ -962,4 +963,35 @@ fn an_order_that_cannot_be_read_is_told_and_costs_no_other_one_its_effect() {
     assert_eq!(contents.orders, orders()[1..]);
     assert_eq!(contents.damaged.len(), 1);
     assert!(contents.damaged[0].starts_with("an operator's order: "), "{:?}", contents.damaged);
+}
+
+#[test]
+fn what_a_window_selects_is_remembered_until_it_is_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.db");
+    let seen = |id, name: Option<&str>| Seen {
+        sync: SyncRef { organization: "default".into(), kind: SyncKind::Bulk, id: Uuid::from_u128(id) },
+        name: name.map(str::to_owned),
+        connections: vec![Uuid::from_u128(9)],
+    };
+    let found = Resolution {
+        window: "nightly".into(),
+        fingerprint: "in default: all".to_owned(),
+        at: minute(3),
+        found: [seen(1, Some("Line\n\"two\"")), seen(2, None)]
+            .into_iter()
+            .map(|it| (it.sync.clone(), it))
+            .collect(),
+    };
+    {
+        let mut store = Store::open(&path).unwrap();
+        store
+            .apply(&[Change::new().selection(Resolution { fingerprint: "old".to_owned(), ..found.clone() })])
+            .unwrap();
+        store.apply(&[Change::new().selection(found.clone())]).unwrap();
+    }
+    let mut store = Store::open(&path).unwrap();
+    assert_eq!(store.contents().unwrap().selections, [found]);
+    store.apply(&[Change::new().drop_selection("nightly".into())]).unwrap();
+    assert_eq!(store.contents().unwrap().selections, []);
 }

@@ -66,6 +66,7 @@ fn well() -> Snapshot {
         at: now,
         status: Status {
             ledger_damage: vec![],
+            selection_errors: vec![],
             daemon: DaemonStatus {
                 pid: 4711,
                 version: "0.1.0".to_owned(),

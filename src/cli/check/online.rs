@@ -1,21 +1,27 @@
 //! What Polytomic says of the file: the keys, the syncs, the clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::super::api::{self, Clients};
 use super::super::file::Read;
+use super::super::listing::{self, Lists};
 use super::super::table::count;
 use super::super::times;
 use crate::clock;
-use crate::domain::sync::{SyncRef, SyncState};
+use crate::domain::selection::{Resolution, Seen, Select};
+use crate::domain::sync::{Name, SyncRef, SyncState};
 use crate::domain::verdict::Failure;
+use crate::domain::window::Window;
 use crate::polytomic::{Client, Looked};
 
 /// The API tells its time to the second, and an answer takes a while.
 const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(5);
+
+/// Of more selected syncs of one window than this, only their number is shown.
+const SHOWN: usize = 20;
 
 /// All that was found.
 #[derive(Debug, Serialize)]
@@ -28,6 +34,20 @@ pub(super) struct Found {
     /// These could not be looked at.
     failed: Vec<SyncFailed>,
     looked_at: usize,
+    /// What the windows that select cover.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    selections: Vec<Selected>,
+    /// Syncs that run after a paused one, and that no window covers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    uncovered: Vec<String>,
+}
+
+/// What one window selects.
+#[derive(Debug, Serialize)]
+struct Selected {
+    window: String,
+    syncs: Vec<String>,
+    error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,7 +67,15 @@ struct SyncFailed {
 }
 
 /// Asks about every organization and every sync of the file.
-pub(super) async fn look(read: &Read) -> Found {
+pub(super) async fn look(read: &mut Read) -> Found {
+    let all: BTreeSet<Name> =
+        read.config.calendar.selecting().map(|(_, select)| select.organization.clone()).collect();
+    let lists = listing::list(read, all.into_iter()).await;
+    let resolutions = listing::resolve(read, &lists);
+    let selections = selected(read, &lists, &resolutions);
+    read.config.calendar = read.config.calendar.with_selected(&resolutions);
+    let uncovered = listing::uncovered(&read.config.calendar, &lists);
+    let read = &*read;
     let mut clients = Clients::default();
     let mut organizations = Vec::new();
     for it in read.config.organizations.values() {
@@ -60,7 +88,22 @@ pub(super) async fn look(read: &Read) -> Found {
         Some((sync.clone(), client))
     });
     let looked = api::look_at_all(syncs.collect()).await;
-    sort(organizations, &looked)
+    Found { selections, uncovered, ..sort(organizations, &looked) }
+}
+
+/// What each window selects; nothing at all is an error.
+fn selected(read: &Read, lists: &Lists, resolutions: &BTreeMap<Name, Resolution>) -> Vec<Selected> {
+    let line = |(window, select): (&Window, &Select)| {
+        let found = resolutions.get(&window.name).map(|it| &it.found);
+        let name = |it: &Seen| it.name.clone().unwrap_or_else(|| it.sync.id.to_string());
+        let syncs: Vec<String> = found.into_iter().flat_map(BTreeMap::values).map(name).collect();
+        let error = match lists.get(&select.organization) {
+            Some(Err(failure)) => Some(format!("what it selects cannot be read: {failure}")),
+            Some(Ok(_)) | None => syncs.is_empty().then(|| "it selects no sync at all".to_owned()),
+        };
+        Selected { window: window.name.to_string(), syncs, error }
+    };
+    read.config.calendar.selecting().map(line).collect()
 }
 
 async fn organization(name: &str, client: Result<Client, Failure>) -> OrganizationFound {
@@ -88,8 +131,15 @@ async fn organization(name: &str, client: Result<Client, Failure>) -> Organizati
 }
 
 fn sort(organizations: Vec<OrganizationFound>, looked: &BTreeMap<SyncRef, Result<Looked, Failure>>) -> Found {
-    let mut found =
-        Found { organizations, off: vec![], unknown: vec![], failed: vec![], looked_at: looked.len() };
+    let mut found = Found {
+        organizations,
+        off: vec![],
+        unknown: vec![],
+        failed: vec![],
+        looked_at: looked.len(),
+        selections: vec![],
+        uncovered: vec![],
+    };
     for (sync, looked) in looked {
         match looked {
             Ok(Looked { state: SyncState::Active, .. }) => {}
@@ -134,11 +184,26 @@ impl Found {
         organizations().all(|it| it.error.is_none() && !it.has_wrong_clock())
             && self.unknown.is_empty()
             && self.failed.is_empty()
+            && self.selections.iter().all(|it| it.error.is_none())
     }
 
     /// The same for people.
     pub(super) fn table(&self) -> String {
         let mut lines: Vec<String> = self.organizations.iter().map(OrganizationFound::line).collect();
+        for Selected { window, syncs, error } in &self.selections {
+            lines.push(match error {
+                Some(error) => format!("error: window `{window}`: {error}"),
+                None => format!("window `{window}` selects {}:", count(syncs.len(), "sync")),
+            });
+            lines.extend(syncs.iter().take(SHOWN).map(|it| format!("  {it}")));
+            if syncs.len() > SHOWN {
+                lines.push(format!(
+                    "  and {} more: see `intermission syncs --window {window}`",
+                    syncs.len() - SHOWN
+                ));
+            }
+        }
+        lines.extend(self.uncovered.iter().map(|it| format!("warning: {it}")));
         lines.push(format!("looked at {}", count(self.looked_at, "sync")));
         if !self.off.is_empty() {
             let verb = if self.off.len() == 1 { "is" } else { "are" };

@@ -34,6 +34,7 @@ fn window(name: &str, start: &str, hours: i64, syncs: &[u128]) -> Window {
         on_manual_resume: OnManualResume::Respect,
         description: None,
         longer: None,
+        select: None,
     }
 }
 

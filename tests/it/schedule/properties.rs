@@ -96,6 +96,7 @@ fn any_calendar() -> impl Strategy<Value = (Calendar, DateTime<Utc>)> {
                     on_manual_resume: if enforce { OnManualResume::Enforce } else { OnManualResume::Respect },
                     description: None,
                     longer: None,
+                    select: None,
                 };
                 window.check_lead(at).is_ok().then_some(window)
             });

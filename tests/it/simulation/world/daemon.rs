@@ -85,6 +85,8 @@ impl World {
                     self.write(change);
                 }
                 Action::WriteAgain { change } => self.write(change),
+                // No window of a scene selects.
+                Action::List { .. } => {}
                 Action::Look { sync, organization } => self.look(sync, organization),
                 Action::Pause { sync, organization, change, until } => {
                     self.pause(sync, organization, &change, until);

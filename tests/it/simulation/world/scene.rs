@@ -69,6 +69,7 @@ pub(super) fn windows(rng: &mut fastrand::Rng, from: DateTime<Utc>, syncs: &[Syn
             },
             description: None,
             longer: None,
+            select: None,
         };
         // As the configuration does, refuse a lead that leaves no time to run.
         if window.check_lead(from).is_ok() {

@@ -1,0 +1,227 @@
+//! Which syncs a window selects by what they are, and which it was last found
+//! to select.
+//!
+//! A list may miss a sync that somebody changes while it is read. So what was
+//! found only grows while the window asks for pauses; it shrinks when none does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use glob::Pattern;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::sync::{Name, SyncKind, SyncRef};
+
+/// A sync as a list shows it: what selectors look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Which.
+    pub sync: SyncRef,
+    /// Its name at Polytomic, when known.
+    pub name: Option<String>,
+    /// The connections that it reads from or writes to, as far as a list says.
+    pub connections: Vec<Uuid>,
+}
+
+/// One alternative of `select`: all that it names must hold. One that names
+/// nothing is `{ all = true }`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selector {
+    /// A model sync's target, a bulk sync's source or destination.
+    pub connection: Option<Uuid>,
+    /// `*`, `?` and `[…]`, as the shell has them, in the same case.
+    pub name: Option<Pattern>,
+    /// Model or bulk.
+    pub kind: Option<SyncKind>,
+}
+
+/// A window's `select` and `exclude`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Select {
+    /// Where the syncs are.
+    pub organization: Name,
+    /// One of these has to match.
+    pub any_of: Vec<Selector>,
+    /// Never these.
+    pub exclude: BTreeSet<Uuid>,
+}
+
+/// What a window was found to select.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// The window.
+    pub window: Name,
+    /// Which `select` and `exclude` it answers.
+    pub fingerprint: String,
+    /// When it was found, or found to be still so.
+    pub at: DateTime<Utc>,
+    /// The syncs.
+    pub found: BTreeMap<SyncRef, Seen>,
+}
+
+impl Selector {
+    /// Whether it selects this sync.
+    pub fn matches(&self, seen: &Seen) -> bool {
+        let Self { connection, name, kind } = self;
+        kind.is_none_or(|kind| kind == seen.sync.kind)
+            && connection.is_none_or(|id| seen.connections.contains(&id))
+            && name.as_ref().is_none_or(|glob| seen.name.as_deref().is_some_and(|it| glob.matches(it)))
+    }
+}
+
+impl Select {
+    /// Whether it selects this sync.
+    pub fn matches(&self, seen: &Seen) -> bool {
+        seen.sync.organization == self.organization
+            && !self.exclude.contains(&seen.sync.id)
+            && self.any_of.iter().any(|it| it.matches(seen))
+    }
+
+    /// Whether a sync of this kind may be selected.
+    pub fn wants(&self, kind: SyncKind) -> bool {
+        self.any_of.iter().any(|it| it.kind.is_none_or(|wanted| wanted == kind))
+    }
+
+    /// Tells one selection from another.
+    pub fn fingerprint(&self) -> String {
+        self.to_string()
+    }
+
+    /// What it selects of these.
+    pub fn resolve<'a>(
+        &self,
+        window: &Name,
+        all: impl IntoIterator<Item = &'a Seen>,
+        at: DateTime<Utc>,
+    ) -> Resolution {
+        let found = all.into_iter().filter(|it| self.matches(it));
+        Resolution {
+            window: window.clone(),
+            fingerprint: self.fingerprint(),
+            at,
+            found: found.map(|it| (it.sync.clone(), it.clone())).collect(),
+        }
+    }
+}
+
+impl Resolution {
+    /// This one, and what `before` had beside it, if both answer the same selection.
+    #[must_use]
+    pub fn and_what_was_found(mut self, before: &Self) -> Self {
+        if before.fingerprint == self.fingerprint {
+            for (sync, seen) in &before.found {
+                self.found.entry(sync.clone()).or_insert_with(|| seen.clone());
+            }
+        }
+        self
+    }
+}
+
+impl fmt::Display for Select {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "in {}", self.organization)?;
+        for (index, it) in self.any_of.iter().enumerate() {
+            write!(f, "{}{it}", if index == 0 { ": " } else { "; " })?;
+        }
+        for id in &self.exclude {
+            write!(f, ", not {id}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            self.kind.map(|it| format!("kind {it}")),
+            self.connection.map(|it| format!("connection {it}")),
+            self.name.as_ref().map(|it| format!("name {:?}", it.as_str())),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        if parts.is_empty() { f.write_str("all") } else { f.write_str(&parts.join(" and ")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(number: u128, kind: SyncKind, name: &str, connections: &[u128]) -> Seen {
+        Seen {
+            sync: SyncRef { organization: "default".into(), kind, id: Uuid::from_u128(number) },
+            name: Some(name.to_owned()),
+            connections: connections.iter().map(|it| Uuid::from_u128(*it)).collect(),
+        }
+    }
+
+    fn all() -> [Seen; 4] {
+        [
+            seen(1, SyncKind::Model, "Snowflake contacts", &[10]),
+            seen(2, SyncKind::Bulk, "Snowflake events", &[20, 10]),
+            seen(3, SyncKind::Bulk, "Stripe/Invoices", &[10, 30]),
+            Seen { name: None, ..seen(4, SyncKind::Model, "", &[]) },
+        ]
+    }
+
+    fn by_name(glob: &str) -> Selector {
+        Selector { name: Some(Pattern::new(glob).unwrap()), ..Selector::default() }
+    }
+
+    fn select(any_of: Vec<Selector>, exclude: &[u128]) -> Select {
+        let exclude = exclude.iter().map(|it| Uuid::from_u128(*it)).collect();
+        Select { organization: "default".into(), any_of, exclude }
+    }
+
+    fn numbers(resolution: &Resolution) -> Vec<u128> {
+        let mut numbers: Vec<_> = resolution.found.keys().map(|it| it.id.as_u128()).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    #[test]
+    fn all_that_one_selector_names_must_hold_and_selectors_are_alternatives() {
+        let bulk = Selector { kind: Some(SyncKind::Bulk), ..Selector::default() };
+        let connection = |id| Selector { connection: Some(Uuid::from_u128(id)), ..Selector::default() };
+        for (any_of, exclude, expected) in [
+            (vec![Selector::default()], &[][..], &[1, 2, 3, 4][..]),
+            (vec![Selector::default()], &[2, 9], &[1, 3, 4]),
+            (vec![by_name("Snowflake *")], &[], &[1, 2]),
+            (vec![by_name("snowflake *")], &[], &[]),
+            (vec![by_name("*/*")], &[], &[3]),
+            (vec![by_name("S*")], &[], &[1, 2, 3]),
+            (vec![by_name("S[tn]???*")], &[], &[1, 2, 3]),
+            (vec![by_name("*")], &[], &[1, 2, 3]),
+            (vec![connection(10)], &[], &[1, 2, 3]),
+            (vec![connection(20)], &[], &[2]),
+            (vec![Selector { kind: Some(SyncKind::Bulk), ..by_name("Snowflake *") }], &[], &[2]),
+            (vec![bulk.clone(), by_name("* contacts")], &[], &[1, 2, 3]),
+            (vec![bulk, by_name("* contacts")], &[1], &[2, 3]),
+        ] {
+            let select = select(any_of, exclude);
+            let found = select.resolve(&"a".into(), &all(), DateTime::UNIX_EPOCH);
+            assert_eq!(numbers(&found), expected, "{select}");
+        }
+    }
+
+    #[test]
+    fn another_organizations_sync_of_the_same_id_is_not_selected() {
+        let mut other = all();
+        other[0].sync.organization = "emea".into();
+        let found = select(vec![Selector::default()], &[]).resolve(&"a".into(), &other, DateTime::UNIX_EPOCH);
+        assert_eq!(numbers(&found), [2, 3, 4]);
+    }
+
+    #[test]
+    fn what_was_found_stays_only_under_the_same_selection() {
+        let resolve = |exclude: &[u128], all: &[Seen]| {
+            select(vec![Selector::default()], exclude).resolve(&"a".into(), all, DateTime::UNIX_EPOCH)
+        };
+        let before = resolve(&[], &all());
+        let missed = resolve(&[], &all()[1..2]);
+        assert_eq!(numbers(&missed.clone().and_what_was_found(&before)), [1, 2, 3, 4]);
+        assert_eq!(numbers(&resolve(&[3], &all()[1..2]).and_what_was_found(&before)), [2]);
+        assert_eq!(numbers(&before.and_what_was_found(&missed)), [1, 2, 3, 4]);
+    }
+}

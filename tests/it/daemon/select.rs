@@ -1,0 +1,208 @@
+//! Windows that select syncs by what they are.
+
+use intermission::clock::wall;
+use intermission::domain::sync::SyncKind;
+use intermission::simulator::{Fault, Operation, Rule, Schedule, Sync};
+use uuid::Uuid;
+
+use super::night::{CONTACTS, EMEA, FAR, LEADS, Night, PERSON, Part, STRIPE, Window, key, row, soon};
+
+/// Not there when the night begins.
+const NEWCOMER: Part = Part {
+    organization: "default",
+    kind: SyncKind::Bulk,
+    id: Uuid::from_u128(0x0ecd_09c1_b901_4d27_9053_f036_7c42_7254),
+    name: "Stripe to Redshift",
+};
+
+fn stripe() -> Window {
+    Window::new("stripe", soon(-1.0)..soon(FAR)).with("select = [{ name = \"Stripe *\", kind = \"bulk\" }]")
+}
+
+fn create(night: &Night, part: Part) {
+    let now = wall();
+    let sync = Sync::new(part.kind, part.id, part.name, now);
+    night.world().create(now, part.organization, sync, PERSON).unwrap();
+}
+
+/// From now on no list is answered.
+fn refuse_lists(night: &Night) {
+    night.world().add_rule(Rule::always(Fault::status(500)).on(Operation::List));
+}
+
+#[test]
+fn what_matches_is_paused_and_so_is_what_comes_to_match_inside_the_window() {
+    let night = Night::new();
+    night.write(&[stripe()]);
+    let daemon = night.start();
+    night.until_state(STRIPE, "held");
+    create(&night, NEWCOMER);
+    night.run(&["reload"], 0);
+    night.until_state(NEWCOMER, "held");
+    for part in [CONTACTS, LEADS, EMEA] {
+        night.assert_untouched(part);
+    }
+    let end = soon(1.0);
+    night.write(&[stripe().until(end)]);
+    night.run(&["reload"], 0);
+    night.until_resumed(STRIPE);
+    night.until_resumed(NEWCOMER);
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!((night.posts(STRIPE), night.posts(NEWCOMER)), (2, 2));
+    assert_eq!(night.history("selection_failed").len(), 0);
+}
+
+#[test]
+fn a_list_that_fails_changes_nothing_and_a_restart_uses_what_was_found() {
+    let night = Night::new();
+    night.write(&[stripe()]);
+    let daemon = night.start();
+    night.until_state(STRIPE, "held");
+    daemon.kill();
+    refuse_lists(&night);
+    let daemon = night.start();
+    let status = night.until_status("it tells that it cannot list", |it| !it["selection_errors"].is_null());
+    let told = status["selection_errors"][0].as_str().unwrap();
+    assert!(told.contains("window `stripe`") && told.contains("is used: 1 sync"), "{told}");
+    assert_eq!(row(&status, STRIPE)["state"], "held");
+    assert_eq!(status["healthy"], false);
+    // A file that selects less lets go of the rest, and of that alone, without a list.
+    night.rewrite(|text| text.replace("Stripe *", "Stripe to Snow*"));
+    night.run(&["reload"], 0);
+    night.fence(&[stripe()]);
+    assert_eq!(night.posts(STRIPE), 1, "it is selected still");
+    night.write(&[]);
+    night.run(&["reload"], 0);
+    night.until_resumed(STRIPE);
+    night.until_no_row(STRIPE);
+    assert_eq!(daemon.stop(), Some(0));
+    let failed = night.history("selection_failed");
+    assert_eq!(failed[0]["window"], "stripe");
+    assert!(failed[0]["error"].as_str().is_some_and(|it| it.contains("500")), "{failed:?}");
+}
+
+#[test]
+fn a_sync_that_no_longer_matches_stays_paused_until_the_window_closes() {
+    let night = Night::new();
+    night.write(&[stripe()]);
+    let daemon = night.start();
+    night.until_state(STRIPE, "held");
+    // As if the list had missed it: it is somewhere else now.
+    night.world().delete(wall(), STRIPE.id, PERSON).unwrap();
+    let now = wall();
+    let mut renamed = Sync::new(STRIPE.kind, STRIPE.id, "Archive", now);
+    renamed.active = false;
+    night.world().create(now, "default", renamed, PERSON).unwrap();
+    create(&night, NEWCOMER);
+    night.run(&["reload"], 0);
+    night.until_state(NEWCOMER, "held");
+    assert_eq!(night.posts(STRIPE), 1);
+    night.write(&[stripe().until(soon(0.5))]);
+    night.run(&["reload"], 0);
+    night.until_resumed(STRIPE);
+    night.until_resumed(NEWCOMER);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn a_selection_of_nothing_is_told() {
+    let night = Night::new();
+    let nothing = Window::new("none", soon(-1.0)..soon(FAR)).with("select = [{ name = \"stripe *\" }]");
+    night.write(&[nothing]);
+    night.run(&["check"], 0);
+    night.run(&["check", "--online"], 1).with(&["window `none`: it selects no sync at all"]);
+    let daemon = night.start();
+    night.until_status("it is told", |it| !it["selection_errors"].is_null());
+    night.run(&["status", "--exit-code"], 1).with(&["WARNING", "none", "selects no sync at all"]);
+    // Listed again, it is not told again.
+    night.run(&["reload"], 0);
+    night.fence(&[]);
+    assert_eq!(night.history("selection_failed").len(), 1);
+    assert_eq!(daemon.stop(), Some(0));
+    night.assert_untouched(STRIPE);
+}
+
+#[test]
+fn what_ails_one_organization_delays_no_other() {
+    for ails in ["lists hang", "key"] {
+        let night = Night::new();
+        if ails == "key" {
+            night.world().set_key("default", key("rotated")).unwrap();
+        } else {
+            night.world().add_rule(Rule::always(Fault::hang()).on(Operation::List).times(1));
+        }
+        let span = soon(3.0)..soon(5.0);
+        let theirs = Window::new("theirs", span.clone()).of(&[EMEA]);
+        let emea = Window::new("named", span.clone()).of(&[EMEA]).with("description = \"by id\"");
+        night.write(&[stripe(), theirs, emea]);
+        let daemon = night.start();
+        night.until_resumed(EMEA);
+        let pause = night.assert_one_pause(EMEA, &span);
+        assert!(pause.paused < span.end, "{ails}");
+        assert_eq!(daemon.stop(), Some(0));
+        night.assert_untouched(STRIPE);
+    }
+}
+
+#[test]
+fn the_same_id_in_two_organizations_is_two_syncs() {
+    let night = Night::new();
+    let now = wall();
+    let twin = Sync::new(STRIPE.kind, STRIPE.id, "Stripe to Snowflake", now);
+    night.world().add(now, "emea", twin).unwrap();
+    night.write(&[stripe()]);
+    night.rewrite(|text| text.replace("organization = \"default\"", "organization = \"emea\""));
+    let daemon = night.start();
+    let is_on = |night: &Night, organization: &str| {
+        let world = night.world();
+        world.syncs().find(|(name, it)| name.as_str() == organization && it.id == STRIPE.id).unwrap().1.active
+    };
+    night.until("the twin is paused", |world| {
+        world.syncs().any(|(name, it)| name.as_str() == "emea" && it.id == STRIPE.id && !it.active)
+    });
+    night.until_state(STRIPE, "held");
+    assert!(is_on(&night, "default"), "the other one is nobody's business");
+    night.write(&[]);
+    night.run(&["reload"], 0);
+    night.until_no_row(STRIPE);
+    assert!(is_on(&night, "emea") && is_on(&night, "default"));
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn syncs_are_listed_with_the_windows_that_cover_them() {
+    let night = Night::new();
+    let now = wall();
+    let mut dependent = Sync::new(SyncKind::Model, NEWCOMER.id, "Digest", now);
+    dependent.schedule = Schedule::After(CONTACTS.id);
+    night.world().add(now, "default", dependent).unwrap();
+    night.write(&[stripe(), Window::new("contacts", soon(FAR)..soon(FAR + 60.0)).of(&[CONTACTS])]);
+    let warning =
+        "sync `Digest` runs after `Contacts`, which window `contacts` pauses, and no window covers it";
+    let said = night.run(&["syncs"], 0).with(&["Kontakte", "runafter", warning]);
+    let line = said.out.lines().find(|it| it.contains("Stripe to Snowflake")).unwrap();
+    assert!(line.contains("stripe") && line.contains("default/5d7c53aa"), "{line}");
+    let said =
+        night.run(&["syncs", "--organization", "default", "--window", "stripe", "--format", "json"], 0);
+    let lines = said.json();
+    assert_eq!(lines.as_array().unwrap().len(), 1);
+    assert_eq!(lines[0]["windows"], serde_json::json!(["stripe"]));
+    let open = night.run(&["syncs", "--uncovered", "--name", "K*", "--format", "json"], 0).json();
+    assert_eq!((open.as_array().unwrap().len(), &open[0]["organization"]), (1, &"emea".into()));
+    night.run(&["syncs", "--organization", "nobody"], 2).with(&["no organization `nobody`"]);
+    night.run(&["syncs", "--window", "nobody"], 2).with(&["no window `nobody`"]);
+    night.run(&["check", "--online"], 0).with(&[
+        "window `stripe` selects 1 sync:",
+        "  Stripe to Snowflake",
+        warning,
+    ]);
+
+    night.run(&["windows"], 0).with(&["is not in the ledger"]);
+    let daemon = night.start();
+    night.until_state(STRIPE, "held");
+    assert_eq!(daemon.stop(), Some(0));
+    let said = night.run(&["upcoming", "--format", "json"], 0).with(&["`stripe` selects 1 sync"]).json();
+    assert_eq!(said["occurrences"][0]["syncs"][0]["id"], STRIPE.id.to_string());
+    refuse_lists(&night);
+    night.run(&["syncs"], 1).with(&["organization `default` cannot be listed", "no sync"]);
+}
