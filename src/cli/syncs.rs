@@ -85,7 +85,7 @@ fn lines(arguments: &Arguments, calendar: &Calendar, lists: &Lists) -> Vec<Line>
     let is_meant = |it: &Line| {
         let window = arguments.window.as_deref();
         window.is_none_or(|name| it.windows.iter().any(|it| it.as_str() == name))
-            && !(arguments.uncovered && !it.windows.is_empty())
+            && (!arguments.uncovered || it.windows.is_empty())
             && arguments
                 .name
                 .as_ref()

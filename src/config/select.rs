@@ -18,6 +18,7 @@ const EXAMPLE: &str = "{ name = \"Snowflake *\" }";
 impl Reading<'_, '_> {
     /// What a window selects; `Some(None)` if it does not, none if an error was
     /// noted.
+    #[expect(clippy::option_option, reason = "as the other keys: none is an error that was noted")]
     pub(super) fn select(&self, table: &mut Table<'_>, organization: Option<Name>) -> Option<Option<Select>> {
         let any_of = table.inline_tables("select", EXAMPLE);
         let exclude = table.list("exclude", "\"248df4b7-aa70-47b8-a036-33ac447e668d\"");
