@@ -30,6 +30,7 @@ mod offline;
 mod orders;
 mod reload;
 mod start;
+mod switched;
 mod telling;
 mod wake;
 
@@ -38,6 +39,7 @@ pub use start::{Start, StartError, ledger_path, named_socket, socket_path, tzdir
 pub use wake::Signals;
 
 use executor::{Executor, Heard};
+use switched::Switched;
 use wake::Wake;
 
 /// A daemon that stops waits so long for answers to requests under way.
@@ -106,6 +108,7 @@ pub struct Daemon {
     // Boundaries for which connections were opened ahead of time.
     warmed: Option<DateTime<Utc>>,
     last_prune: Option<Moment>,
+    switched: Switched,
     // When it was last told that the ledger takes no writes.
     ledger_failed: Option<Uptime>,
     // What was last told of it.
@@ -172,6 +175,7 @@ impl Daemon {
         let actions = self.reconciler.pass(now);
         self.metrics.pass(now.wall, boundary.map(|at| (now.wall - at).to_std().unwrap_or_default()));
         self.carry_out(actions);
+        self.switched.tell(now.uptime);
         self.prune(now);
         self.warm(now);
         self.sleep_until_next(now)
@@ -185,6 +189,7 @@ impl Daemon {
                 });
                 for (_, event) in change.events() {
                     telling::log(event);
+                    self.switched.note(event, self.clock.uptime());
                     self.metrics.event(event);
                 }
             }
@@ -202,6 +207,7 @@ impl Daemon {
                     let actions = self.reconciler.hear_list(&organization, &listed, now);
                     self.carry_out(actions);
                 }
+                Heard::Errand(reply) => self.reconciler.hear_errand(*reply, now),
                 Heard::Broken => return Err(RunError::Broken),
                 Heard::NotWritten { change, error } if error.is_fatal() => {
                     drop(change);
@@ -238,8 +244,17 @@ impl Daemon {
         let reading = self.config.is_none().then_some(READ_AGAIN);
         // What was just told may be out of date already.
         let telling = self.status_told.filter(|at| now.uptime < *at + STATUS_PACE).map(|_| STATUS_PACE);
-        let sleep =
-            [until_timer, held, until_wall, systemd::watchdog_interval(), reading, telling, Some(idle)];
+        let switched = self.switched.due().map(|at| at.saturating_sub(now.uptime));
+        let sleep = [
+            until_timer,
+            switched,
+            held,
+            until_wall,
+            systemd::watchdog_interval(),
+            reading,
+            telling,
+            Some(idle),
+        ];
         Sleep { sleep: sleep.into_iter().flatten().min().unwrap_or(idle), wall }
     }
 

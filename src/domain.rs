@@ -7,6 +7,8 @@ pub mod sync;
 
 pub mod organization;
 
+pub mod execution;
+
 pub mod schedule;
 
 pub mod zone;

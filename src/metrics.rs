@@ -47,6 +47,14 @@ pub enum Operation {
     Pause,
     /// `active: true`.
     Resume,
+    /// Which executions run.
+    Status,
+    /// Asks an execution to stop.
+    Cancel,
+    /// Looks whether a resumed sync is on and will run.
+    Prove,
+    /// Begins an execution.
+    Start,
 }
 
 impl Operation {
@@ -56,6 +64,10 @@ impl Operation {
             Self::Look => "look",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::Status => "status",
+            Self::Cancel => "cancel",
+            Self::Prove => "prove",
+            Self::Start => "start",
         }
     }
 }
@@ -98,6 +110,7 @@ struct Inner {
     last_pass: FloatGauge,
     write_failures: Counter,
     holds: Gauges,
+    not_quiet: FloatGauge,
     overdue: FloatGauge,
     failing: FloatGauge,
     earliest_resume: Gauges,
@@ -132,6 +145,8 @@ impl Default for Metrics {
             passes: r.add("passes", "Rounds over all syncs that were due"),
             last_pass: r.add("last_pass_timestamp_seconds", "When the last pass was"),
             write_failures: r.add("ledger_write_failures", "Writes that did not reach the ledger"),
+            not_quiet: r
+                .add("syncs_not_quiet", "Syncs that are paused, or to be, and of which an execution runs"),
             holds: r.add("holds", "Rows of the ledger, by state"),
             overdue: r.add("overdue_syncs", "Syncs that are held well past their end"),
             failing: r.add("failing_syncs", "Syncs whose last attempt did not succeed"),
@@ -231,6 +246,7 @@ impl Metrics {
             let rows = now.syncs.iter().filter(|row| row.state == *state).count();
             it.holds.get_or_create(&vec![("state", state.as_str().to_owned())]).set(number(rows));
         }
+        it.not_quiet.set(number(now.syncs.iter().filter(|row| row.quiet == Some(false)).count()));
         it.overdue.set(number(now.syncs.iter().filter(|row| row.overdue_seconds > 0).count()));
         it.failing.set(number(now.syncs.iter().filter(|row| row.last_error.is_some()).count()));
 

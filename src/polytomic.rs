@@ -145,6 +145,34 @@ impl Client {
         self.line.ask(&get(self.sync(sync, &["status"]), LARGEST_ANSWER)).await?.status()
     }
 
+    /// The newest executions that are over, as many as come at once.
+    pub async fn past_executions(&self, sync: &SyncRef) -> Result<Vec<Execution>, Failure> {
+        let mut url = self.sync(sync, &["executions"]);
+        let only = match sync.kind {
+            SyncKind::Model => "only_completed",
+            SyncKind::Bulk => "only_terminal",
+        };
+        url.query_pairs_mut().append_pair(only, "true");
+        self.line.ask(&get(url, LARGEST_PAGE)).await?.executions()
+    }
+
+    /// Asks for the execution that runs to be stopped. That takes its time; the
+    /// status shows what came of it.
+    pub async fn cancel(&self, sync: &SyncRef) -> Result<(), Failure> {
+        let url = self.sync(sync, &["cancel"]);
+        let ask = Ask { method: Method::POST, url, body: None, largest: LARGEST_ANSWER };
+        self.line.ask(&ask).await?.accepted()
+    }
+
+    /// Begins an execution, of what is new. Refused as [`FailureKind::Conflict`]
+    /// where one runs. An equal request that is lost may begin one later; that does
+    /// no harm, so none is remembered by an idempotency key.
+    pub async fn start(&self, sync: &SyncRef) -> Result<(), Failure> {
+        let url = self.sync(sync, &["executions"]);
+        let ask = Ask { method: Method::POST, url, body: Some("{}"), largest: LARGEST_ANSWER };
+        self.line.ask(&ask).await?.accepted()
+    }
+
     /// Whose key it is that we send.
     pub async fn me(&self) -> Result<Me, Failure> {
         self.line.ask(&get(self.address(&["me"]), LARGEST_ANSWER)).await?.me()

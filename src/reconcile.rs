@@ -20,7 +20,7 @@ use crate::domain::hold::Hold;
 use crate::domain::moment::{Moment, Uptime};
 use crate::domain::operator::Order;
 use crate::domain::organization::Organization;
-use crate::domain::plan::{Case, Evidence, Rules};
+use crate::domain::plan::{Case, Errand, Evidence, Learnt, Rules};
 use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::Verdict;
 use crate::domain::watch::WindowWatch;
@@ -32,11 +32,13 @@ mod operator;
 mod orders;
 mod report;
 mod selection;
+mod tally;
 mod turn;
 mod why;
 mod windows;
 
-use lane::Lane;
+use lane::{Lane, Seat};
+use tally::Tallies;
 
 pub use crate::polytomic::throttle::Outcome;
 pub use operator::{NotForgotten, Resumed, Selection};
@@ -82,6 +84,17 @@ pub struct Reply {
     pub outcome: Outcome,
 }
 
+/// What came back for an errand.
+#[derive(Debug, Clone)]
+pub struct ErrandReply {
+    /// About which sync.
+    pub sync: SyncRef,
+    /// Who was asked.
+    pub organization: Arc<Organization>,
+    /// What was learnt.
+    pub learnt: Learnt,
+}
+
 /// Something to be carried out. Writes must reach the ledger in the order in
 /// which the actions are given.
 #[derive(Debug, Clone)]
@@ -120,6 +133,24 @@ pub enum Action {
         organization: Arc<Organization>,
         /// Of which kinds.
         kinds: Vec<SyncKind>,
+    },
+    /// Ask about executions.
+    Errand {
+        /// Of which sync.
+        sync: SyncRef,
+        /// Where to ask.
+        organization: Arc<Organization>,
+        /// What.
+        errand: Errand,
+    },
+    /// Make `change` durable, and only then begin an execution.
+    Start {
+        /// Of which sync.
+        sync: SyncRef,
+        /// Where to send it.
+        organization: Arc<Organization>,
+        /// The intent.
+        change: Change,
     },
     /// Write this down, and tell of it.
     Write {
@@ -177,6 +208,8 @@ pub struct Reconciler {
     unwritten: BTreeMap<SyncRef, Vec<(DateTime<Utc>, Event)>>,
     unwritten_others: Vec<Change>,
     rewrite_at: Option<Uptime>,
+    // What came of the occurrences that are ending.
+    tallies: Tallies,
     is_stopping: bool,
     dice: fastrand::Rng,
 }
@@ -212,6 +245,7 @@ impl Reconciler {
             unwritten: BTreeMap::new(),
             unwritten_others: Vec::new(),
             rewrite_at: None,
+            tallies: Tallies::default(),
             is_stopping: false,
             dice,
         };
@@ -269,7 +303,10 @@ impl Reconciler {
     /// Forgets all waiting after failures: a key may have changed, or an
     /// operator may have mended something.
     pub fn retry_now(&mut self) {
-        self.cases.values_mut().for_each(|case| case.retry = None);
+        for case in self.cases.values_mut() {
+            case.retry = None;
+            case.errands.retry_now();
+        }
         self.lanes.values_mut().for_each(Lane::reset);
         self.is_outdated = true;
     }
@@ -332,6 +369,7 @@ impl Reconciler {
             case.is_in_flight()
                 || case.evidence.is_some()
                 || case.trouble.is_some()
+                || case.is_first_proof_to_come()
                 || match (&desired, case.hold.as_ref()) {
                     (_, Some(hold)) if hold.counts_as_done(&desired) => false,
                     (Desired::Running, None) => false,
@@ -348,7 +386,8 @@ impl Reconciler {
     pub fn hear(&mut self, reply: Reply, now: Moment) {
         if let Some(lane) = self.lanes.get_mut(&reply.organization) {
             let proof = is_proof(&reply.evidence).then_some(&reply.sync);
-            lane.finished(&reply.sync, reply.outcome, proof, now, self.dice.f64());
+            let seat = Seat::State(reply.sync.clone());
+            lane.finished(&seat, reply.outcome, proof, now, self.dice.f64());
         }
         if let Some(name) = &reply.name {
             self.names.insert(reply.sync.clone(), name.clone());
@@ -356,6 +395,18 @@ impl Reconciler {
         let Some(case) = self.cases.get_mut(&reply.sync) else { return };
         case.name = reply.name.or(case.name.take());
         case.hear(reply.evidence, now);
+        self.due.insert(reply.sync);
+    }
+
+    /// Takes note of what an errand brought.
+    pub fn hear_errand(&mut self, reply: ErrandReply, now: Moment) {
+        if let Some(lane) = self.lanes.get_mut(&reply.organization) {
+            let outcome = Outcome::of(reply.learnt.result.as_ref().err());
+            let proof = reply.learnt.result.is_ok().then_some(&reply.sync);
+            lane.finished(&Seat::Errand(reply.sync.clone()), outcome, proof, now, self.dice.f64());
+        }
+        let Some(case) = self.cases.get_mut(&reply.sync) else { return };
+        case.errands.hear(reply.learnt, now);
         self.due.insert(reply.sync);
     }
 
@@ -392,6 +443,7 @@ impl Reconciler {
             self.let_through(now, &mut actions);
             self.list(now, &mut actions);
         }
+        self.report_windows(now, &mut actions);
         self.rewrite(now, &mut actions);
         self.last_pass = Some(now.wall);
         actions
@@ -401,7 +453,8 @@ impl Reconciler {
     pub fn next_wake(&self, now: Moment) -> Wake {
         let lanes = self.lanes.values().filter_map(|lane| lane.opens_at(now.uptime));
         let timer = self.timers.first().map(|(at, _)| *at);
-        let uptime = lanes.chain(timer).chain(self.rewrite_at).chain(self.next_list(now)).min();
+        let others = [self.rewrite_at, self.next_list(now), self.tallies.look_at()];
+        let uptime = lanes.chain(timer).chain(others.into_iter().flatten()).min();
         Wake { uptime, wall: self.next_change }
     }
 

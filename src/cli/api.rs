@@ -14,7 +14,7 @@ use crate::domain::organization::Organization;
 use crate::domain::sync::SyncRef;
 use crate::domain::verdict::{Failure, FailureKind};
 use crate::key;
-use crate::polytomic::{Client, Limits, Looked};
+use crate::polytomic::{Client, Execution, Limits, Looked};
 
 /// A look that is refused because the API is busy is repeated so often.
 const TRIES: u32 = 4;
@@ -82,6 +82,23 @@ pub(super) async fn look_at_all(
         progress.tell("looked at", found.len());
     }
     found
+}
+
+/// The past executions of every one of these, a few at a time, as far as they are told.
+pub(super) async fn past_executions(
+    syncs: Vec<(SyncRef, Client)>,
+) -> BTreeMap<SyncRef, Result<Vec<Execution>, Failure>> {
+    let places = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut asked = JoinSet::new();
+    for (sync, client) in syncs {
+        let places = Arc::clone(&places);
+        asked.spawn(async move {
+            let _place = places.acquire_owned().await;
+            let past = client.past_executions(&sync).await;
+            (sync, past)
+        });
+    }
+    asked.join_all().await.into_iter().collect()
 }
 
 /// One look, again if the API is busy.

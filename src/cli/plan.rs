@@ -117,6 +117,7 @@ fn line(
         desired,
         organization: read.config.organizations.get(&case.sync.organization).map(|it| &it.organization),
         may_pause: RELEASED <= read.now,
+        all_resumed: false,
         key_proven: false,
         jitter: 0.0,
         rules,

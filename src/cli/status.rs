@@ -190,7 +190,7 @@ impl View<'_> {
         let widest = |text: fn(&RowReport) -> usize| syncs.iter().map(text).max().unwrap_or(0);
         let named = widest(|row| shown_name(row).chars().count()).max("SYNC".len());
         let rest = widest(|row| row.kind.as_str().len())
-            + widest(|row| row.state.as_str().len()).max("STATE".len())
+            + widest(|row| state_of(row).len()).max("STATE".len())
             + syncs.iter().map(|row| until(row).len()).max().unwrap_or(0).max("UNTIL".len())
             + 4 * GAP;
         let left = self.width.map(|width| width.saturating_sub(rest));
@@ -209,7 +209,7 @@ impl View<'_> {
                 [
                     cut(&name, for_name),
                     row.kind.to_string(),
-                    row.state.as_str().to_owned(),
+                    state_of(row),
                     until(row),
                     cut(&windows_of(row), for_windows),
                 ],
@@ -235,7 +235,7 @@ impl View<'_> {
                 [
                     sync_label(row),
                     row.kind.to_string(),
-                    row.state.as_str().to_owned(),
+                    row.state_in_words(),
                     windows_of(row),
                     row.since.map_or_else(dash, |at| times::show(at, self.zone)),
                     until,
@@ -259,6 +259,11 @@ fn shown_name(row: &RowReport) -> String {
 fn windows_of(row: &RowReport) -> String {
     let windows: Vec<&str> = row.windows.iter().map(Name::as_str).collect();
     if windows.is_empty() { dash() } else { windows.join(", ") }
+}
+
+/// Its state, and where something still runs that, too.
+fn state_of(row: &RowReport) -> String {
+    if row.quiet == Some(false) { row.state_in_words() } else { row.state.as_str().to_owned() }
 }
 
 /// What is wrong with a row, in a line of its own.

@@ -64,7 +64,8 @@ fn tell(why: &Why, zone: &Zone, now: DateTime<Utc>) -> String {
     }
     if let Some(row) = &why.row {
         let since = row.since.map(|at| format!(" since {}", times::show(at, zone)));
-        lines.push(format!("its row: {}{}", row.state.as_str(), since.unwrap_or_default()));
+        let what = if row.since.is_some() { "its row" } else { "now" };
+        lines.push(format!("{what}: {}{}", row.state_in_words(), since.unwrap_or_default()));
         if row.overdue_seconds > 0 {
             let late = times::span(chrono::TimeDelta::seconds(row.overdue_seconds));
             lines.push(format!("OVERDUE: {late} past its end"));

@@ -13,6 +13,7 @@ use super::organization::{Organizations, name_of};
 use super::reader::{Table, Value, wrong_type};
 use super::source::{Source, quote};
 use super::times::Places;
+use crate::domain::execution::{DEFAULT_LIMIT, OnRunning, RunPolicy};
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::window::{OnManualResume, Times, Window};
 use crate::domain::zone::Zone;
@@ -20,6 +21,10 @@ use crate::tzdb::Tzdb;
 
 /// The longest lead: no occurrence is longer.
 const LONGEST_LEAD: Duration = Duration::from_hours(31 * 24);
+
+/// How long executions may be waited for.
+const SHORTEST_LIMIT: Duration = Duration::from_secs(1);
+const LONGEST_LIMIT: Duration = Duration::from_hours(24);
 
 /// The longest description, in characters.
 const LONGEST_DESCRIPTION: usize = 255;
@@ -123,7 +128,7 @@ impl Reading<'_, '_> {
             &[("respect", OnManualResume::Respect), ("enforce", OnManualResume::Enforce)],
         );
         let description = table.parsed("description", description).map(Spanned::into_inner);
-        table.later(&["on_running", "on_running_limit", "catch_up"]);
+        let runs = self.runs(&mut table);
         let (header, places, lead_at) = (table.at(), Places::of(&table), table.place_of("lead"));
         let exclude_at = table.place_of("exclude");
         table.finish();
@@ -148,12 +153,33 @@ impl Reading<'_, '_> {
             description,
             longer: None,
             select,
+            runs: runs?,
         };
         if let Err(error) = window.check_lead(self.now) {
             note(&error, lead_at, self.source);
             return None;
         }
         Some(Placed { window, at: header })
+    }
+
+    /// What it asks about executions. None if an error was noted.
+    fn runs(&self, table: &mut Table<'_>) -> Option<RunPolicy> {
+        let at = table.place_of("on_running");
+        let words = [OnRunning::Leave, OnRunning::Wait, OnRunning::Cancel].map(|it| (it.as_str(), it));
+        let on_running = table.word("on_running", &words);
+        let catch_up = table.word("catch_up", &[("none", false), ("missed", true)]);
+        let limit = table.duration("on_running_limit", SHORTEST_LIMIT..=LONGEST_LIMIT);
+        if on_running == Some(OnRunning::Leave) && table.has("bulk_syncs") {
+            self.source.error(
+                at,
+                "`on_running = \"leave\"` cannot be kept for bulk syncs: when one is switched off, Polytomic \
+                 itself cancels its execution",
+                "write `wait` or `cancel`, or give the bulk syncs a window of their own",
+            );
+            return None;
+        }
+        let limit = limit.map_or(DEFAULT_LIMIT, Spanned::into_inner);
+        Some(RunPolicy { on_running, limit, catch_up: catch_up.unwrap_or_default() })
     }
 
     fn name(&self, table: &mut Table<'_>, lines: &mut HashMap<Name, usize>) -> Option<Name> {

@@ -11,15 +11,15 @@ use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::domain::organization::Organization;
-use crate::domain::plan::Evidence;
+use crate::domain::plan::{Errand, Evidence, Learnt, Proof, Told, is_final};
 use crate::domain::selection::Seen;
-use crate::domain::sync::{Name, SyncKind, SyncRef};
+use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::{Failure, FailureKind, Verdict};
 use crate::key;
 use crate::ledger::{Change, Ledger, LedgerError};
 use crate::metrics::{Metrics, Operation};
 use crate::polytomic::{Client, Limits};
-use crate::reconcile::{Action, Outcome, Reply};
+use crate::reconcile::{Action, ErrandReply, Outcome, Reply};
 
 /// What comes back to the loop.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(super) enum Heard {
         /// Which.
         listed: Result<Vec<Seen>, Failure>,
     },
+    /// An errand came to its end.
+    Errand(Box<ErrandReply>),
     /// A write did not reach the ledger.
     NotWritten {
         /// What it said.
@@ -97,6 +99,14 @@ impl Executor {
             Action::Look { sync, organization } => match self.client(&organization) {
                 Ok(client) => self.look(client, sync, organization),
                 Err(failure) => self.cannot(sync, organization, Evidence::LookFailed { failure }),
+            },
+            Action::Errand { sync, organization, errand } => match self.client(&organization) {
+                Ok(client) => self.errand(client, sync, organization, errand, None),
+                Err(failure) => self.cannot_go(sync, organization, failure),
+            },
+            Action::Start { sync, organization, change } => match self.client(&organization) {
+                Ok(client) => self.errand(client, sync, organization, Errand::Start, Some(change)),
+                Err(failure) => self.cannot_go(sync, organization, failure),
             },
             Action::Pause { sync, organization, change, until } => match self.client(&organization) {
                 Ok(client) => self.pause(client, sync, organization, change, until),
@@ -170,6 +180,53 @@ impl Executor {
         });
     }
 
+    /// An errand; if it comes with an intent, only once that is on disk.
+    fn errand(
+        &self,
+        client: Client,
+        sync: SyncRef,
+        organization: Arc<Organization>,
+        errand: Errand,
+        intent: Option<Change>,
+    ) {
+        let written = intent.map(|change| (self.ledger.submit(change.clone()), change));
+        let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
+        self.spawn(async move {
+            if let Some((written, change)) = written
+                && let Err(error) = written.await
+            {
+                let failure =
+                    Failure::new(FailureKind::Ledger, format!("the ledger could not be written: {error}"));
+                let _ = heard.send(Heard::NotWritten { change: Box::new(change), error }).await;
+                let learnt = Learnt { sent: clock.now(), result: Err(failure) };
+                let reply = ErrandReply { sync, organization, learnt };
+                return drop(heard.send(Heard::Errand(Box::new(reply))).await);
+            }
+            let sent = clock.now();
+            let work = async {
+                match errand {
+                    Errand::Status => client.status(&sync).await.map(|it| Told::Status(it.runs())),
+                    Errand::Cancel => client.cancel(&sync).await.map(|()| Told::Cancelled),
+                    Errand::Prove => prove(&client, &sync).await.map(Told::Proof),
+                    Errand::Start => client.start(&sync).await.map(|()| Told::Started),
+                }
+            };
+            let result = tokio::time::timeout(ERRAND_PATIENCE, work).await.unwrap_or_else(|_| {
+                Err(Failure::new(FailureKind::Timeout, format!("no answer within {ERRAND_PATIENCE:?}")))
+            });
+            let operation = match errand {
+                Errand::Status => Operation::Status,
+                Errand::Cancel => Operation::Cancel,
+                Errand::Prove => Operation::Prove,
+                Errand::Start => Operation::Start,
+            };
+            let kind = result.as_ref().err().map_or("ok", |it| it.kind.as_str());
+            metrics.request(operation, kind, clock.now().uptime.saturating_sub(sent.uptime));
+            let reply = ErrandReply { sync, organization, learnt: Learnt { sent, result } };
+            let _ = heard.send(Heard::Errand(Box::new(reply))).await;
+        });
+    }
+
     fn pause(
         &self,
         client: Client,
@@ -232,6 +289,13 @@ impl Executor {
         });
     }
 
+    /// There is no way to reach the organization with an errand.
+    fn cannot_go(&self, sync: SyncRef, organization: Arc<Organization>, failure: Failure) {
+        let learnt = Learnt { sent: self.clock.now(), result: Err(failure) };
+        let (heard, reply) = (self.heard.clone(), ErrandReply { sync, organization, learnt });
+        self.spawn(async move { drop(heard.send(Heard::Errand(Box::new(reply))).await) });
+    }
+
     /// There is no way to reach the organization.
     fn cannot(&self, sync: SyncRef, organization: Arc<Organization>, evidence: Evidence) {
         let heard = self.heard.clone();
@@ -265,6 +329,21 @@ async fn list(client: &Client, organization: &Name, kinds: Vec<SyncKind>) -> Res
     }
     Ok(all)
 }
+
+/// Whether it is on, and what it will do.
+async fn prove(client: &Client, sync: &SyncRef) -> Result<Proof, Failure> {
+    let looked = client.look(sync).await?;
+    let status = match client.status(sync).await {
+        Ok(status) => Some(status.runs()),
+        // Then that it is on has to be enough.
+        Err(failure) if is_final(failure.kind) || looked.state != SyncState::Active => None,
+        Err(failure) => return Err(failure),
+    };
+    Ok(Proof { state: looked.state, frequency: looked.frequency, status })
+}
+
+/// An errand takes a place that a resume may need: it is given up sooner.
+const ERRAND_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 async fn reply(
     heard: &mpsc::Sender<Heard>,

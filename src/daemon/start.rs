@@ -20,6 +20,7 @@ use crate::web::api::Ask;
 
 use super::executor::Executor;
 use super::reload::{NotLoaded, describe, load, warn_of};
+use super::switched::Switched;
 use super::{Daemon, HEARD};
 
 /// Where a daemon finds what it needs.
@@ -237,6 +238,7 @@ impl Daemon {
             asks,
             warmed: None,
             last_prune: None,
+            switched: Switched::default(),
             ledger_failed: None,
             is_clock_wrong: false,
             last_status: String::new(),

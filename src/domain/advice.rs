@@ -279,6 +279,7 @@ mod tests {
     use chrono::{NaiveDate, NaiveTime};
     use jiff::tz::TimeZone;
 
+    use super::super::execution::RunPolicy;
     use super::super::window::{Dates, OnManualResume, When};
     use super::super::zone::Zone;
     use super::*;
@@ -302,6 +303,7 @@ mod tests {
             description: None,
             longer: None,
             select: None,
+            runs: RunPolicy::default(),
         }
     }
 

@@ -475,6 +475,7 @@ mod tests {
 
     use uuid::Uuid;
 
+    use super::super::execution::RunPolicy;
     use super::super::sync::SyncKind;
     use super::super::window::{Dates, End, OnManualResume, Start, Times};
     use super::super::zone::Zone;
@@ -499,6 +500,7 @@ mod tests {
             description: None,
             longer: None,
             select: None,
+            runs: RunPolicy::default(),
         }
     }
 

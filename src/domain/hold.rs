@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::calendar::{Desired, Pause};
+use super::execution::Runs;
 use super::moment::Uptime;
 use super::organization::Organization;
 use super::sync::SyncRef;
@@ -46,6 +47,8 @@ pub struct Hold {
     pub gone: Option<Gone>,
     /// Whether it was already told that this hold is past its end.
     pub overdue_told: bool,
+    /// What is known of its executions.
+    pub runs: Runs,
 }
 
 impl Hold {
@@ -188,6 +191,7 @@ mod tests {
 
     use uuid::Uuid;
 
+    use super::super::execution::RunPolicy;
     use super::super::plan::Case;
     use super::super::sync::SyncKind;
     use super::*;
@@ -203,6 +207,7 @@ mod tests {
             opens: at(opens),
             closes: at(closes),
             enforce: false,
+            runs: RunPolicy::default(),
         }
     }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::execution::RunPolicy;
 use super::sync::{Name, SyncRef};
 use super::window::Occurrence;
 
@@ -89,6 +90,7 @@ impl Order {
             opens: self.from,
             closes: self.until,
             enforce: false,
+            runs: RunPolicy::default(),
         })
     }
 

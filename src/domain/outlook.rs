@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
+use super::execution::{DEFAULT_LIMIT, RunPolicy};
 use super::sync::{Name, SyncRef};
 use super::window::{Occurrence, OnManualResume, Window};
 
@@ -84,8 +85,22 @@ impl From<&Window> for Planned {
         if let Some(description) = &window.description {
             settings.insert("description".to_owned(), description.clone());
         }
+        settings.extend(asked_of_executions(&window.runs));
         Self { window: window.name.clone(), settings, syncs: window.syncs.clone() }
     }
+}
+
+/// What the file says about executions, where that is not what is usual.
+fn asked_of_executions(runs: &RunPolicy) -> impl Iterator<Item = (String, String)> {
+    let limit = (runs.limit != DEFAULT_LIMIT)
+        .then(|| as_written(TimeDelta::from_std(runs.limit).unwrap_or(TimeDelta::MAX)));
+    [
+        ("on_running", runs.on_running.map(|it| it.as_str().to_owned())),
+        ("on_running_limit", limit),
+        ("catch_up", runs.catch_up.then(|| "missed".to_owned())),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key.to_owned(), value?)))
 }
 
 fn word(rule: OnManualResume) -> &'static str {

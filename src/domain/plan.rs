@@ -28,9 +28,11 @@ use super::window::Occurrence;
 
 mod case;
 mod display;
+mod errand;
 mod moves;
 
 pub use case::{Call, Case, Evidence, Retry};
+pub use errand::{Errand, ErrandStep, Errands, Learnt, Proof, Told, is_final, next_errand};
 
 /// The pace at which steps are taken, from the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,8 @@ pub struct Turn<'a> {
     /// Whether the same key has just been accepted for another sync, so that
     /// "not known" is about the sync and not about the key.
     pub key_proven: bool,
+    /// Whether every sync of its organization that is to run was resumed.
+    pub all_resumed: bool,
     /// Drawn evenly from `[0, 1)`.
     pub jitter: f64,
     /// The pace.
@@ -222,7 +226,7 @@ impl Decision<'_> {
             // Another occurrence has begun since: decide anew.
             (Skipped | Released, Paused(pause), Some((Active, seen))) => self.pause_if_begun(pause, seen),
             (Skipped | Released, Paused(pause), Some((Inactive, seen))) => self.skip_if_begun(pause, seen),
-            (Skipped | Released, Paused(_), None) => self.look_to_pause(),
+            (Skipped | Released, Paused(pause), None) => self.look_to_begin(pause),
 
             // Our pause was sent, or not; it was applied, or not.
             (Pausing, Paused(pause), Some((Active, _))) => self.pause(pause),
@@ -257,11 +261,14 @@ impl Decision<'_> {
             // It runs, but a request of ours may still be on its way.
             (Settling, Running | LeftAlone, seen) => self.settle(hold, seen.map(|(_, it)| it)),
             (Settling, Paused(pause), Some((Active, seen))) => self.pause_if_begun(pause, seen),
+            (Settling, Paused(_), Some((Inactive, seen))) if self.was_hardly_resumed(hold, seen.sent) => {
+                self.paused()
+            }
             (Settling, Paused(pause), Some((Inactive, seen))) if hold.unsettled.pause.is_none() => {
                 self.skip_if_begun(pause, seen) // Nothing of ours can have switched it off.
             }
             (Settling, Paused(_), Some((Inactive, _))) => self.paused(),
-            (Settling, Paused(_), None) => self.look_to_pause(),
+            (Settling, Paused(pause), None) => self.look_to_begin(pause),
         }
     }
 
@@ -269,7 +276,7 @@ impl Decision<'_> {
     fn unheld(&self, seen: Option<Seen>) -> Step {
         match (self.want, seen) {
             (Want::Running | Want::LeftAlone, _) => Step::Rest { until: None },
-            (Want::Paused(_), None) => self.look_to_pause(),
+            (Want::Paused(pause), None) => self.look_to_begin(pause),
             (Want::Paused(pause), Some(seen)) => match seen.state {
                 SyncState::Active => self.pause_if_begun(pause, seen),
                 SyncState::Inactive => self.skip_if_begun(pause, seen),

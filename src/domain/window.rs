@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use times::{LONGEST_DAYS, Span, Times, TimesError};
 
+use super::execution::RunPolicy;
 use super::schedule::Schedule;
 use super::selection::Select;
 use super::sync::{Name, SyncRef};
@@ -33,6 +34,8 @@ pub struct Window {
     pub select: Option<Select>,
     /// What happens when somebody switches one of them on inside the window.
     pub on_manual_resume: OnManualResume,
+    /// What it asks about executions that run, or that a pause kept from running.
+    pub runs: RunPolicy,
     /// For people: carried into log and journal.
     pub description: Option<String>,
     /// The occurrence that an operator keeps open for longer; see
@@ -66,6 +69,9 @@ pub struct Occurrence {
     /// Whether its window asks to pause again what somebody switches on.
     #[serde(default)]
     pub enforce: bool,
+    /// What its window asks about executions.
+    #[serde(default, skip_serializing_if = "RunPolicy::is_usual")]
+    pub runs: RunPolicy,
 }
 
 impl Occurrence {
@@ -241,7 +247,14 @@ impl Window {
     fn occurrence(&self, span: Span) -> Occurrence {
         let pauses = span.opens.checked_sub_signed(self.lead).unwrap_or(span.opens);
         let enforce = self.on_manual_resume == OnManualResume::Enforce;
-        Occurrence { window: self.name.clone(), pauses, opens: span.opens, closes: span.closes, enforce }
+        Occurrence {
+            window: self.name.clone(),
+            pauses,
+            opens: span.opens,
+            closes: span.closes,
+            enforce,
+            runs: self.runs,
+        }
     }
 }
 
@@ -283,6 +296,7 @@ mod tests {
                 lead: TimeDelta::minutes(lead),
                 syncs: BTreeSet::new(),
                 on_manual_resume: OnManualResume::Respect,
+                runs: RunPolicy::default(),
                 description: None,
                 longer: None,
                 select: None,
@@ -308,6 +322,7 @@ mod tests {
             description: None,
             longer: None,
             select: None,
+            runs: RunPolicy::default(),
         }
     }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Entry;
 use crate::domain::event::Event;
+use crate::domain::execution::{After, RunPolicy, Runs};
 use crate::domain::hold::{Gone, Hold, HoldState, Unsettled};
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::{KeySource, Organization, Proxy};
@@ -36,6 +37,8 @@ struct OccurrenceRow {
     closes: DateTime<Utc>,
     #[serde(default)]
     enforce: bool,
+    #[serde(default, skip_serializing_if = "RunPolicy::is_usual")]
+    runs: RunPolicy,
 }
 
 impl From<&Occurrence> for OccurrenceRow {
@@ -46,13 +49,21 @@ impl From<&Occurrence> for OccurrenceRow {
             opens: it.opens,
             closes: it.closes,
             enforce: it.enforce,
+            runs: it.runs,
         }
     }
 }
 
 impl From<OccurrenceRow> for Occurrence {
     fn from(it: OccurrenceRow) -> Self {
-        Self { window: it.window, pauses: it.pauses, opens: it.opens, closes: it.closes, enforce: it.enforce }
+        Self {
+            window: it.window,
+            pauses: it.pauses,
+            opens: it.opens,
+            closes: it.closes,
+            enforce: it.enforce,
+            runs: it.runs,
+        }
     }
 }
 
@@ -194,7 +205,45 @@ pub(super) fn hold(
             None => None,
         },
         overdue_told: row.get("overdue_told")?,
+        runs: runs(row)?,
     })
+}
+
+fn runs(row: &Row<'_>) -> Result<Runs> {
+    if row.as_ref().column_index("after_resume").is_err() {
+        // An older version's ledger, on a disk that takes no writes.
+        return Ok(Runs::default());
+    }
+    Ok(Runs {
+        quiet: row.get("quiet")?,
+        told: row.get("still_running_told")?,
+        last_completed: optional_instant(row, "last_completed")?,
+        next: optional_instant(row, "next_execution")?,
+        resumed: optional_instant(row, "resumed_at")?,
+        after: match row.get::<_, Option<String>>("after_resume")?.as_deref() {
+            None => After::Nothing,
+            Some("proof") => After::Proof,
+            Some("start") => After::Start(row.get("starts")?),
+            Some("started") => After::Started(row.get("starts")?),
+            Some(_) => return Err(unreadable(row, "after_resume")),
+        },
+    })
+}
+
+pub(super) fn after_text(after: After) -> Option<&'static str> {
+    match after {
+        After::Nothing => None,
+        After::Proof => Some("proof"),
+        After::Start(_) => Some("start"),
+        After::Started(_) => Some("started"),
+    }
+}
+
+pub(super) fn starts(after: After) -> u8 {
+    match after {
+        After::Nothing | After::Proof => 0,
+        After::Start(tried) | After::Started(tried) => tried,
+    }
 }
 
 /// What can still be made of a hold that holds what we never write: enough to
@@ -232,6 +281,7 @@ pub(super) fn salvaged(row: &Row<'_>, organizations: &HashMap<i64, Arc<Organizat
         last_error: Some("its row in the ledger is damaged; what can be read of it is used".to_owned()),
         gone: None,
         overdue_told: row.get("overdue_told").unwrap_or_default(),
+        runs: runs(row).unwrap_or_default(),
         sync,
         holders,
         left_alone,

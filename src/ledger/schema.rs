@@ -9,6 +9,7 @@ pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"intm");
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("0001-holds-and-journal.sql"),
     include_str!("0002-operator-orders.sql"),
+    include_str!("0003-executions.sql"),
     include_str!("0006-why-and-states.sql"),
     include_str!("0005-selections.sql"),
 ];

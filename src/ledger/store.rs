@@ -381,8 +381,10 @@ fn put_hold(transaction: &Transaction<'_>, hold: &Hold) -> rusqlite::Result<()> 
             "INSERT OR REPLACE INTO hold (
                 organization, kind, sync, name, organization_version, state, holders, left_alone,
                 since, resume_by, unsettled_pause, unsettled_resume, attempts, last_error, gone_since,
-                gone_times, overdue_told
-            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                gone_times, overdue_told, quiet, still_running_told, last_completed, next_execution,
+                resumed_at, after_resume, starts
+            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+                ?20, ?21, ?22, ?23, ?24)",
         )?
         .execute(params![
             hold.sync.organization.as_str(),
@@ -402,6 +404,13 @@ fn put_hold(transaction: &Transaction<'_>, hold: &Hold) -> rusqlite::Result<()> 
             hold.gone.map(|it| it.since.timestamp_millis()),
             hold.gone.map(|it| it.times),
             hold.overdue_told,
+            hold.runs.quiet,
+            hold.runs.told,
+            hold.runs.last_completed.map(|it| it.timestamp_millis()),
+            hold.runs.next.map(|it| it.timestamp_millis()),
+            hold.runs.resumed.map(|it| it.timestamp_millis()),
+            rows::after_text(hold.runs.after),
+            rows::starts(hold.runs.after),
         ])?;
     Ok(())
 }

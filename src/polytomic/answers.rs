@@ -1,11 +1,12 @@
 //! What the API tells, in our words.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::exchange::{Reply, malformed};
 use super::wire::Object;
 use super::{wire, words};
+use crate::domain::execution::{Frequency, RunStatus};
 use crate::domain::selection::Seen;
 use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::Failure;
@@ -48,6 +49,17 @@ impl Reply {
         Ok(Status::of(&self.read::<Object<wire::Status>>()?.data.0))
     }
 
+    /// A page of executions.
+    pub fn executions(self) -> Result<Vec<Execution>, Failure> {
+        let page = self.read::<Option<Vec<Object<wire::Execution>>>>()?;
+        Ok(page.data.unwrap_or_default().iter().map(|Object(it)| Execution::of(it)).collect())
+    }
+
+    /// Whether it says that something was taken on. A message is all there is.
+    pub fn accepted(self) -> Result<(), Failure> {
+        self.read::<Object<wire::Message>>().map(drop)
+    }
+
     /// Whose key it was.
     pub fn me(self) -> Result<Me, Failure> {
         Ok(Me::of(&self.read::<Object<wire::Identity>>()?.data.0))
@@ -80,16 +92,21 @@ pub struct Looked {
     pub updated_by: Option<String>,
     /// When that was.
     pub updated_at: Option<DateTime<Utc>>,
+    /// How it comes to run.
+    pub frequency: Frequency,
 }
 
 impl Looked {
     /// A sync that Polytomic does not know.
     pub(super) fn gone() -> Self {
-        Self { state: SyncState::Gone, name: None, updated_by: None, updated_at: None }
+        let (name, updated_by, updated_at) = (None, None, None);
+        Self { state: SyncState::Gone, name, updated_by, updated_at, frequency: Frequency::Unknown }
     }
 
     pub(super) fn of(active: bool, sync: wire::Sync) -> Self {
+        let schedule = sync.default_schedule.as_ref().or(sync.schedule.as_ref());
         Self {
+            frequency: Frequency::of(schedule.and_then(|it| it.frequency.as_deref())),
             state: if active { SyncState::Active } else { SyncState::Inactive },
             name: sync.name.as_deref().and_then(shown),
             updated_by: sync.updated_by.and_then(who),
@@ -199,6 +216,17 @@ impl Status {
     pub fn is_running(&self) -> bool {
         self.current.as_ref().is_some_and(Execution::is_running)
     }
+
+    /// What decides about it.
+    pub fn runs(&self) -> RunStatus {
+        let both = || self.current.iter().chain(&self.last);
+        RunStatus {
+            is_running: self.is_running(),
+            newest: both().filter_map(|it| it.created_at).max(),
+            last_completed: both().filter_map(|it| it.completed_at).max(),
+            next: self.next_execution_time,
+        }
+    }
 }
 
 /// One execution of a sync.
@@ -225,6 +253,13 @@ impl Execution {
             started_at: execution.started_at,
             completed_at: execution.completed_at,
         }
+    }
+
+    /// How long it ran, if it is over and was not broken off.
+    pub fn length(&self) -> Option<TimeDelta> {
+        let is_whole = !matches!(self.status.as_deref(), Some("canceled" | "interrupted"));
+        let length = self.completed_at?.signed_duration_since(self.started_at.or(self.created_at)?);
+        (is_whole && length >= TimeDelta::zero()).then_some(length)
     }
 
     /// Whether it still runs. The documentation names three states as final;

@@ -164,6 +164,10 @@ pub(super) struct Execution {
     pub(super) completed_at: Option<DateTime<Utc>>,
 }
 
+/// What answers a request that is taken on and carried out later.
+#[derive(Deserialize)]
+pub(super) struct Message {}
+
 /// `GET /api/me`.
 #[derive(Deserialize, Default)]
 #[serde(default)]

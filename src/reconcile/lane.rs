@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::calendar::Desired;
 use crate::domain::moment::{Moment, Uptime};
-use crate::domain::plan::Step;
+use crate::domain::plan::{ErrandStep, Step};
 use crate::domain::sync::SyncRef;
 use crate::polytomic::Limits;
 use crate::polytomic::throttle::{Admission, Outcome, Throttle, Ticket};
@@ -22,9 +22,34 @@ pub(super) enum Rank {
     LookToResume,
     Pause(DateTime<Utc>),
     LookToPause(DateTime<Utc>),
+    ErrandToPause(DateTime<Utc>),
+    Errand,
+}
+
+/// Who waits, and for what: a sync's errand is not in the way of its state.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Seat {
+    State(SyncRef),
+    Errand(SyncRef),
 }
 
 impl Rank {
+    /// The rank of an errand; `None` for a step that sends none.
+    pub(super) fn of_errand(step: &ErrandStep) -> Option<Self> {
+        match step {
+            ErrandStep::Ask { pause: Some(it), .. } => Some(Self::ErrandToPause(it.closes)),
+            ErrandStep::Ask { pause: None, .. } | ErrandStep::Start { .. } => Some(Self::Errand),
+            ErrandStep::Rest { .. } | ErrandStep::Keep { .. } | ErrandStep::Forget { .. } => None,
+        }
+    }
+
+    fn is_errand(self) -> bool {
+        match self {
+            Self::ErrandToPause(_) | Self::Errand => true,
+            Self::Resume | Self::LookToResume | Self::Pause(_) | Self::LookToPause(_) => false,
+        }
+    }
+
     /// The rank of a step's request; `None` for a step that sends none.
     pub(super) fn of(step: &Step, desired: &Desired) -> Option<Self> {
         match (step, desired) {
@@ -41,9 +66,11 @@ impl Rank {
 #[derive(Debug)]
 pub(super) struct Lane {
     throttle: Throttle,
-    tickets: BTreeMap<SyncRef, Ticket>,
-    waiting: BTreeSet<(Rank, SyncRef)>,
-    ranks: BTreeMap<SyncRef, Rank>,
+    tickets: BTreeMap<Seat, Ticket>,
+    waiting: BTreeSet<(Rank, Seat)>,
+    ranks: BTreeMap<Seat, Rank>,
+    // Errands under way are at most this many, so that there is room for a resume.
+    most_errands: usize,
     // The last two syncs for which the key was accepted.
     proofs: [Option<SyncRef>; 2],
 }
@@ -61,6 +88,7 @@ impl Default for Lane {
             tickets: BTreeMap::new(),
             waiting: BTreeSet::new(),
             ranks: BTreeMap::new(),
+            most_errands: most_errands(limits.max_concurrent_requests),
             proofs: [None, None],
         }
     }
@@ -69,6 +97,7 @@ impl Default for Lane {
 impl Lane {
     /// Takes new limits; what has been learnt of the server stays.
     pub(super) fn limit(&mut self, limits: &Limits, longest_probe_wait: Duration) {
+        self.most_errands = most_errands(limits.max_concurrent_requests);
         self.throttle.limit(
             limits.max_concurrent_requests,
             limits.max_requests_per_second,
@@ -85,21 +114,31 @@ impl Lane {
         self.throttle.admit(now) == Admission::Go
     }
 
-    pub(super) fn started(&mut self, sync: &SyncRef, now: Uptime) {
-        self.tickets.insert(sync.clone(), self.throttle.started(now));
+    /// Whether an errand may leave now.
+    pub(super) fn admits_errand(&self, now: Uptime) -> bool {
+        self.has_room_for_errands() && self.admits(now)
     }
 
-    /// A request about `sync` came to its end; if it did well, `proof` that the
+    fn has_room_for_errands(&self) -> bool {
+        let is_errand = |seat: &&Seat| matches!(seat, Seat::Errand(_));
+        self.tickets.keys().filter(is_errand).count() < self.most_errands
+    }
+
+    pub(super) fn started(&mut self, seat: Seat, now: Uptime) {
+        self.tickets.insert(seat, self.throttle.started(now));
+    }
+
+    /// A request of `seat` came to its end; if it did well, `proof` that the
     /// key is accepted.
     pub(super) fn finished(
         &mut self,
-        sync: &SyncRef,
+        seat: &Seat,
         outcome: Outcome,
         proof: Option<&SyncRef>,
         now: Moment,
         jitter: f64,
     ) {
-        if let Some(ticket) = self.tickets.remove(sync) {
+        if let Some(ticket) = self.tickets.remove(seat) {
             self.throttle.finished(now.uptime, ticket, outcome, jitter);
         }
         if let Some(sync) = proof
@@ -115,27 +154,33 @@ impl Lane {
         self.proofs.iter().flatten().any(|it| it != sync)
     }
 
-    /// The sync waits; if it did already, with its new rank.
-    pub(super) fn wait(&mut self, rank: Rank, sync: SyncRef) {
-        if let Some(before) = self.ranks.insert(sync.clone(), rank) {
-            self.waiting.remove(&(before, sync.clone()));
+    /// It waits; if it did already, with its new rank.
+    pub(super) fn wait(&mut self, rank: Rank, seat: Seat) {
+        if let Some(before) = self.ranks.insert(seat.clone(), rank) {
+            self.waiting.remove(&(before, seat.clone()));
         }
-        self.waiting.insert((rank, sync));
+        self.waiting.insert((rank, seat));
     }
 
     /// The most urgent of those that wait, if a request may leave now.
-    pub(super) fn next(&mut self, now: Uptime) -> Option<SyncRef> {
-        if self.waiting.is_empty() || self.throttle.admit(now) != Admission::Go {
+    pub(super) fn next(&mut self, now: Uptime) -> Option<Seat> {
+        if !self.somebody_may_go() || self.throttle.admit(now) != Admission::Go {
             return None;
         }
-        let (_, sync) = self.waiting.pop_first()?;
-        self.ranks.remove(&sync);
-        Some(sync)
+        let (_, seat) = self.waiting.pop_first()?;
+        self.ranks.remove(&seat);
+        Some(seat)
+    }
+
+    /// Whether somebody waits, and not for an errand to come back. Errands rank
+    /// last, so behind the first of them there are only others.
+    fn somebody_may_go(&self) -> bool {
+        self.waiting.first().is_some_and(|(rank, _)| !rank.is_errand() || self.has_room_for_errands())
     }
 
     /// When those that wait can go on, if not by an answer.
     pub(super) fn opens_at(&self, now: Uptime) -> Option<Uptime> {
-        if self.waiting.is_empty() {
+        if !self.somebody_may_go() {
             return None;
         }
         match self.throttle.admit(now) {
@@ -144,4 +189,9 @@ impl Lane {
             Admission::Full => None,
         }
     }
+}
+
+/// Half of what may be under way at a time.
+fn most_errands(max_concurrent_requests: usize) -> usize {
+    (max_concurrent_requests / 2).max(1)
 }

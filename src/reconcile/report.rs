@@ -211,13 +211,23 @@ impl RowReport {
             id: hold.sync.id,
             name: hold.name.clone(),
             state: hold.state.into(),
-            quiet: None,
+            quiet: if hold.state == HoldState::Held { hold.runs.quiet } else { None },
             windows,
             since: Some(hold.since),
             until: Some(hold.resume_by),
             overdue_seconds: if is_overdue { late.num_seconds() } else { 0 },
             attempts: hold.attempts,
             last_error: hold.last_error.clone(),
+        }
+    }
+
+    /// Its state in words, and what runs: paused and quiet are two facts.
+    pub fn state_in_words(&self) -> String {
+        match (self.state.as_str(), self.quiet) {
+            (state, None) => state.to_owned(),
+            (state, Some(true)) => format!("{state}, quiet"),
+            ("pausing", Some(false)) => "waits for its execution".to_owned(),
+            (state, Some(false)) => format!("{state}, still runs"),
         }
     }
 
@@ -231,9 +241,10 @@ impl Reconciler {
     /// The state of things now.
     pub fn report(&self, now: Moment) -> Report {
         let row = |case: &Case| {
+            let is_told = || case.trouble.is_some() || self.waits_for_execution(case, now);
             let reported = match &case.hold {
                 Some(hold) => Some(RowReport::of(hold, now.wall, self.rules.overdue_after)),
-                None => case.trouble.is_some().then(|| self.unheld_row(case, now)),
+                None => is_told().then(|| self.unheld_row(case, now)),
             }?;
             let name = case.name.clone().or(reported.name.clone());
             let last_error = reported.last_error.clone().or(case.trouble.clone());
@@ -285,8 +296,16 @@ impl Reconciler {
         }
     }
 
-    /// A sync that is to be paused and could not be looked at yet.
-    fn unheld_row(&self, case: &Case, now: Moment) -> RowReport {
+    /// Whether its pause waits for an execution that was seen to run.
+    pub(super) fn waits_for_execution(&self, case: &Case, now: Moment) -> bool {
+        case.hold.is_none()
+            && case.errands.saw_running()
+            && matches!(self.desired(case, now), crate::domain::calendar::Desired::Paused(_))
+    }
+
+    /// A sync that is to be paused, and could not be looked at yet or whose execution
+    /// is waited for.
+    pub(super) fn unheld_row(&self, case: &Case, now: Moment) -> RowReport {
         let (windows, until) = match self.desired(case, now) {
             crate::domain::calendar::Desired::Paused(pause) => {
                 (pause.holders.iter().map(|it| it.window.clone()).collect(), Some(pause.until))
@@ -299,7 +318,7 @@ impl Reconciler {
             id: case.sync.id,
             name: case.name.clone(),
             state: RowState::Pausing,
-            quiet: None,
+            quiet: self.waits_for_execution(case, now).then_some(false),
             windows,
             since: None,
             until,

@@ -4,14 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::calendar::Desired;
+use crate::domain::execution::After;
 use crate::domain::moment::Moment;
 use crate::domain::organization::Organization;
-use crate::domain::plan::{Case, Step, Turn, next_step};
+use crate::domain::plan::{Case, ErrandStep, Step, Turn, next_errand, next_step};
 use crate::domain::sync::SyncRef;
 use crate::ledger::Change;
 
-use super::lane::Rank;
+use super::lane::{Rank, Seat};
 use super::{Action, FRESH, RELEASED, Reconciler, write};
+
+/// When an errand may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    /// It was let through.
+    Now,
+    /// Once it is let through.
+    Later,
+}
 
 impl Reconciler {
     pub(super) fn desired(&self, case: &Case, now: Moment) -> Desired {
@@ -29,7 +39,96 @@ impl Reconciler {
             return;
         }
         case.drop_stale_evidence(now.uptime, FRESH);
-        let case = &self.cases[sync];
+        if let Some((step, organization, desired)) = self.ask_plan(sync, now, next_step) {
+            self.carry(sync, organization, step, &desired, now, actions);
+            self.decide_errand(sync, Leave::Later, now, actions);
+        }
+    }
+
+    /// Decides what is asked about one sync's executions. Whatever it is, everything
+    /// about anybody's state goes first.
+    fn decide_errand(&mut self, sync: &SyncRef, leave: Leave, now: Moment, actions: &mut Vec<Action>) {
+        if self.cases.get(sync).is_none_or(Case::is_in_flight) {
+            return;
+        }
+        let Some((step, organization, _)) = self.ask_plan(sync, now, next_errand) else { return };
+        if let (Some(rank), Some(organization)) = (Rank::of_errand(&step), &organization)
+            && !self.admit_errand(sync, organization, leave, now)
+        {
+            let lane = self.lanes.entry(Arc::clone(organization)).or_default();
+            lane.wait(rank, Seat::Errand(sync.clone()));
+            // What waits for ever is given up some time. In whole minutes, so that it is
+            // the same timer however often it is set.
+            let at = Duration::from_mins(now.uptime.as_secs() / 60 + 1);
+            self.timers.insert((at, sync.clone()));
+            return;
+        }
+        let Some(case) = self.cases.get_mut(sync) else { return };
+        let has_row = case.hold.is_some();
+        if let (Some(hold), true) = (&case.hold, step.ends_proof()) {
+            self.tallies.add(hold, case.errands.proven(), now);
+        }
+        case.take_errand(&step);
+        match (step, organization) {
+            (ErrandStep::Rest { until: Some(until) }, _) => drop(self.timers.insert((until, sync.clone()))),
+            (ErrandStep::Ask { errand, .. }, Some(organization)) => {
+                actions.push(Action::Errand { sync: sync.clone(), organization, errand });
+            }
+            (ErrandStep::Start { hold }, Some(organization)) => {
+                let change = Change::new().put(*hold);
+                actions.push(Action::Start { sync: sync.clone(), organization, change });
+            }
+            // Only a sync without a row has no organization, and then the plan rests.
+            (ErrandStep::Rest { until: None } | ErrandStep::Ask { .. } | ErrandStep::Start { .. }, _) => {}
+            (ErrandStep::Keep { hold, events, .. }, _) => {
+                actions.push(write(Change::new().put(*hold), events, now));
+                self.due.insert(sync.clone());
+            }
+            (ErrandStep::Forget { events }, _) => {
+                if has_row || !events.is_empty() {
+                    actions.push(write(Change::new().forget(sync.clone()), events, now));
+                }
+                self.due.insert(sync.clone());
+            }
+        }
+    }
+
+    /// Whether every other sync of its organization that is to run was resumed. Only
+    /// who is to be started asks.
+    fn are_others_resumed(&self, case: &Case) -> bool {
+        let asks = case.hold.as_ref().is_some_and(|hold| matches!(hold.runs.after, After::Start(_)));
+        let is_owed = |other: &Case| {
+            other.sync.organization == case.sync.organization
+                && other.hold.as_ref().is_some_and(|hold| hold.state.owes_resume())
+                && self.open.as_ref().is_none_or(|open| open.pause(&other.sync).is_none())
+        };
+        !asks || !self.cases.values().any(is_owed)
+    }
+
+    fn admit_errand(
+        &mut self,
+        sync: &SyncRef,
+        organization: &Arc<Organization>,
+        leave: Leave,
+        now: Moment,
+    ) -> bool {
+        let lane = self.lanes.entry(Arc::clone(organization)).or_default();
+        let admitted = leave == Leave::Now && !self.is_stopping && lane.admits_errand(now.uptime);
+        if admitted {
+            lane.started(Seat::Errand(sync.clone()), now.uptime);
+        }
+        admitted
+    }
+
+    /// Puts a question to the plan: with the answer come who is to be asked about
+    /// the sync, and what is wanted of it.
+    fn ask_plan<T>(
+        &mut self,
+        sync: &SyncRef,
+        now: Moment,
+        question: impl FnOnce(&Case, &Turn) -> T,
+    ) -> Option<(T, Option<Arc<Organization>>, Desired)> {
+        let case = self.cases.get(sync)?;
         let desired = self.desired(case, now);
         let configured = self
             .in_force
@@ -50,11 +149,12 @@ impl Reconciler {
                 .as_ref()
                 .and_then(|it| self.lanes.get(it))
                 .is_some_and(|lane| lane.key_proven_by_other(sync)),
+            all_resumed: self.are_others_resumed(case),
             jitter: self.dice.f64(),
             rules: &self.rules,
         };
-        let step = next_step(case, &turn);
-        self.carry(sync, organization, step, &desired, now, actions);
+        let answer = question(case, &turn);
+        Some((answer, organization, desired))
     }
 
     /// Takes the step, or puts the sync into its lane to be decided again.
@@ -70,7 +170,8 @@ impl Reconciler {
         if let (Some(rank), Some(organization)) = (Rank::of(&step, desired), &organization)
             && !self.admit(sync, organization, now)
         {
-            self.lanes.entry(Arc::clone(organization)).or_default().wait(rank, sync.clone());
+            let lane = self.lanes.entry(Arc::clone(organization)).or_default();
+            lane.wait(rank, Seat::State(sync.clone()));
             return;
         }
         let Some(case) = self.cases.get_mut(sync) else { return };
@@ -119,7 +220,7 @@ impl Reconciler {
         let lane = self.lanes.entry(Arc::clone(organization)).or_default();
         let admitted = !self.is_stopping && lane.admits(now.uptime);
         if admitted {
-            lane.started(sync, now.uptime);
+            lane.started(Seat::State(sync.clone()), now.uptime);
         }
         admitted
     }
@@ -128,8 +229,11 @@ impl Reconciler {
     /// first. Each is decided anew: what was urgent may not even be true now.
     pub(super) fn let_through(&mut self, now: Moment, actions: &mut Vec<Action>) {
         for organization in self.lanes.keys().cloned().collect::<Vec<_>>() {
-            while let Some(sync) = self.lanes.get_mut(&organization).and_then(|it| it.next(now.uptime)) {
-                self.due.insert(sync);
+            while let Some(seat) = self.lanes.get_mut(&organization).and_then(|it| it.next(now.uptime)) {
+                match seat {
+                    Seat::State(sync) => drop(self.due.insert(sync)),
+                    Seat::Errand(sync) => self.decide_errand(&sync, Leave::Now, now, actions),
+                }
                 while let Some(sync) = self.due.pop_first() {
                     self.decide(&sync, now, actions);
                 }
@@ -140,7 +244,11 @@ impl Reconciler {
     /// Nothing to do: a case about which nothing is known needs no memory.
     fn put_away(&mut self, sync: &SyncRef) {
         let is_covered = self.open.iter().any(|open| open.pause(sync).is_some());
-        if !is_covered && self.cases.get(sync).is_some_and(|case| case.hold.is_none()) {
+        if !is_covered
+            && self.cases.get(sync).is_some_and(|case| {
+                case.hold.is_none() && case.errands.call.is_none() && !case.errands.waited()
+            })
+        {
             self.cases.remove(sync);
         }
     }

@@ -93,6 +93,7 @@ impl Reconciler {
         let until = counted.map(|it| it.occurrence.closes).max();
         let next = calendar.and_then(|it| it.next_pause(sync, now.wall, desired.holders()));
         let row = case.hold.as_ref().map(|hold| RowReport::of(hold, now.wall, self.rules.overdue_after));
+        let row = row.or_else(|| self.waits_for_execution(case, now).then(|| self.unheld_row(case, now)));
         let windows = |it: &Calendar| it.windows_of(sync).map(|it| it.name.clone()).collect();
         Why {
             sync: sync.clone(),
@@ -125,7 +126,12 @@ impl Reconciler {
 impl Why {
     /// Whether its row says that we owe it a resume.
     pub fn is_held(&self) -> bool {
-        self.row.as_ref().is_some_and(|it| it.state.owes_resume())
+        self.row.as_ref().is_some_and(|it| it.since.is_some() && it.state.owes_resume())
+    }
+
+    /// Whether its pause waits for an execution.
+    fn waits_for_execution(&self) -> bool {
+        self.row.as_ref().is_some_and(|row| row.since.is_none() && row.quiet == Some(false))
     }
 
     /// The same in one sentence, without times.
@@ -143,6 +149,9 @@ impl Why {
             Wanted::LeftAlone if self.is_held() => "a person decided to let it run: it is being resumed",
             Wanted::LeftAlone => "a person decided to let it run: it is left alone",
             Wanted::Paused if is(HoldState::Held) => "it is paused",
+            Wanted::Paused if self.waits_for_execution() => {
+                "it is paused as soon as its execution has ended, which a pause would break off"
+            }
             Wanted::Paused => "it is being paused",
         }
     }

@@ -41,9 +41,11 @@ pub struct Sync {
     /// Whether the key may not change it: switch, start and cancel are
     /// answered with 403.
     pub forbidden: bool,
+    /// Whether nobody plans its next run, whatever its schedule says.
+    pub unplanned: bool,
     // Oldest first; at most the last one has not ended.
     pub(super) executions: Vec<Execution>,
-    // Invariant: set exactly while it is active and has a schedule.
+    // Invariant: set exactly while it is active, has a schedule and is planned.
     pub(super) next_run: Option<DateTime<Utc>>,
 }
 
@@ -68,6 +70,7 @@ impl Sync {
             updated_at: created_at,
             updated_by: Actor::person("Ada Lovelace"),
             forbidden: false,
+            unplanned: false,
             executions: Vec::new(),
             next_run: None,
         }
@@ -108,7 +111,7 @@ impl Sync {
     }
 
     pub(super) fn reschedule(&mut self, now: DateTime<Utc>) {
-        self.next_run = self.active.then(|| self.schedule.next_after(now)).flatten();
+        self.next_run = (self.active && !self.unplanned).then(|| self.schedule.next_after(now)).flatten();
     }
 
     pub(super) fn cancel(&mut self, now: DateTime<Utc>) {

@@ -102,6 +102,26 @@ impl World {
         uuid::Builder::from_random_bytes(self.ids.u128(..).to_be_bytes()).into_uuid()
     }
 
+    /// How long the executions of a sync take that are begun from now on.
+    pub fn set_run_length(&mut self, id: Uuid, length: chrono::TimeDelta) -> Result<(), Unknown> {
+        self.any_sync_mut(id)?.1.run_length = length;
+        Ok(())
+    }
+
+    /// How a sync comes to run, from now on; `unplanned`, if nobody heeds it.
+    pub fn set_schedule(
+        &mut self,
+        now: DateTime<Utc>,
+        id: Uuid,
+        schedule: super::Schedule,
+        unplanned: bool,
+    ) -> Result<(), Unknown> {
+        let (organization, sync) = self.any_sync_mut(id)?;
+        (sync.schedule, sync.unplanned) = (schedule, unplanned);
+        self.reschedule(organization, id, now);
+        Ok(())
+    }
+
     /// Whether the API's keys may change a sync; if not, they get 403.
     pub fn forbid(&mut self, id: Uuid, forbidden: bool) -> Result<(), Unknown> {
         self.any_sync_mut(id)?.1.forbidden = forbidden;

@@ -248,7 +248,7 @@ fn hold(it: &Snapshot, row: &RowReport) -> Markup {
                 span.id { (row.kind) " " (row.id) @if row.organization.as_str() != "default" { ", " (row.organization) } }
             }
             td data-label="State" {
-                span class=(badge(row)) { (if row.overdue_seconds > 0 { "overdue" } else { row.state.as_str() }) }
+                span class=(badge(row)) { (if row.overdue_seconds > 0 { "overdue".to_owned() } else { row.state_in_words() }) }
             }
             td data-label="Windows" { (if windows.is_empty() { "–".to_owned() } else { windows.join(", ") }) }
             td data-label="Since" { (maybe(row.since, it)) }

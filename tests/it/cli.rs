@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use intermission::domain::event::{Event, EventKind};
+use intermission::domain::execution::{RunPolicy, Runs};
 use intermission::domain::hold::{Hold, HoldState, Unsettled};
 use intermission::domain::organization::{KeySource, Organization, Proxy};
 use intermission::domain::sync::{SyncKind, SyncRef};
@@ -106,7 +107,14 @@ impl Place {
 fn overdue_hold(url: &str, key: &Path) -> Hold {
     let opens: DateTime<Utc> = "2026-01-10T03:00:00Z".parse().unwrap();
     let closes = opens + TimeDelta::hours(8);
-    let occurrence = Occurrence { window: "patching".into(), pauses: opens, opens, closes, enforce: false };
+    let occurrence = Occurrence {
+        window: "patching".into(),
+        pauses: opens,
+        opens,
+        closes,
+        enforce: false,
+        runs: RunPolicy::default(),
+    };
     let organization = Organization {
         name: "default".into(),
         url: url.to_owned(),
@@ -130,6 +138,7 @@ fn overdue_hold(url: &str, key: &Path) -> Hold {
         last_error: Some("the API answered 503".to_owned()),
         gone: None,
         overdue_told: true,
+        runs: Runs::default(),
     }
 }
 
@@ -562,7 +571,7 @@ fn resume_offline_needs_no_configuration() {
         .run(&["history", "--event", "operator_resume"])
         .with(0)
         .says(&["by operator (offline, uid ", "test"]);
-    place.run(&["history", "--event", "resumed"]).with(0).says(&["resuming -> none"]);
+    place.run(&["history", "--event", "resumed"]).with(0).says(&["resuming -> settling"]);
 }
 
 #[test]
@@ -583,6 +592,29 @@ fn plan_looks_and_touches_nothing() {
     assert_eq!(answer[0]["step"], "resume");
     place.run(&["plan"]).with(0).says(&["1 sync would be switched now"]);
     assert!(!polytomic.is_on());
+}
+
+#[test]
+fn check_online_compares_lead_with_past_executions() {
+    let polytomic = Polytomic::start();
+    polytomic.switch_on();
+    {
+        let mut world = polytomic.world.lock().unwrap();
+        world.set_run_length(SYNC, TimeDelta::minutes(14)).unwrap();
+        world.person_starts(intermission::clock::wall() - TimeDelta::minutes(30), SYNC).unwrap();
+    }
+    let place = Place::with(WINDOW);
+    let took = "window `patching`: the last run of Contacts took 14 min; ";
+    for (lead, told) in [("", Some("it has no `lead`")), ("10m", Some("its `lead` is 10 min")), ("15m", None)]
+    {
+        let lead = if lead.is_empty() { String::new() } else { format!("\nlead = \"{lead}\"\n") };
+        place.write_for(&polytomic.server.url(), &format!("{WINDOW}{lead}"));
+        let checked = place.run(&["check", "--online"]).with(0);
+        match told {
+            Some(told) => drop(checked.says(&[&format!("{took}{told}")])),
+            None => assert!(!checked.out.contains("took 14 min"), "{}", checked.out),
+        }
+    }
 }
 
 #[test]

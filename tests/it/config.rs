@@ -237,6 +237,25 @@ fn a_window_that_is_wrong_is_refused_at_the_very_place() {
         "write `respect` or `enforce`",
     );
     check_line(
+        "on_running = \"kill\"",
+        14,
+        "`on_running` cannot be `kill`",
+        "write `leave` or `wait` or `cancel`",
+    );
+    check_line(
+        "on_running_limit = \"2d\"",
+        20,
+        "`on_running_limit` is too long",
+        "write a duration from 1s to 1d",
+    );
+    check_line(
+        "bulk_syncs = [\"91c04e6a-07c4-4f55-b6a4-52a586a851de\"]\non_running = \"leave\"",
+        14,
+        "`on_running = \"leave\"` cannot be kept for bulk syncs: when one is switched off, Polytomic itself \
+         cancels its execution",
+        "write `wait` or `cancel`, or give the bulk syncs a window of their own",
+    );
+    check_line(
         "skip_dates = [\"2026-12-26\"]",
         15,
         "`skip_dates` must be a date alone, and is a text",
@@ -449,10 +468,6 @@ fn a_selection_that_says_nothing_or_too_much_is_refused() {
 
 #[test]
 fn keys_that_are_not_built_are_refused() {
-    for line in ["on_running = \"leave\"", "on_running_limit = \"30m\"", "catch_up = \"none\""] {
-        let key = line.split(' ').next().unwrap();
-        check_line(line, 1, &format!("`{key}` is not supported yet"), LATER);
-    }
     check_table("preflight = \"1h\"", "reconcile", 1, "`preflight` is not supported yet", LATER);
     check_refused(
         "[[notify]]\nformat = \"slack\"\n",

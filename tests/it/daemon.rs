@@ -3,6 +3,7 @@
 
 mod crash;
 mod edit;
+mod executions;
 mod glass;
 mod lessons;
 mod night;

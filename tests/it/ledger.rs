@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use intermission::domain::event::{Event, EventKind};
+use intermission::domain::execution::{After, OnRunning, RunPolicy, Runs};
 use intermission::domain::hold::{Gone, Hold, HoldState, Unsettled};
 use intermission::domain::operator::{Order, What};
 use intermission::domain::organization::{KeySource, Organization, Proxy};
@@ -57,6 +58,16 @@ fn occurrence(window: &str, n: i64) -> Occurrence {
         opens: minute(n + 10),
         closes: minute(n + 490),
         enforce: n % 2 == 0,
+        runs: policy(n),
+    }
+}
+
+fn policy(n: i64) -> RunPolicy {
+    let usual = RunPolicy::default();
+    if n % 3 == 0 {
+        RunPolicy { on_running: Some(OnRunning::Cancel), catch_up: true, ..usual }
+    } else {
+        usual
     }
 }
 
@@ -79,6 +90,7 @@ fn hold(n: u128) -> Hold {
         last_error: None,
         gone: None,
         overdue_told: false,
+        runs: Runs::default(),
     }
 }
 
@@ -147,6 +159,29 @@ fn a_text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), "[a-z]{1,8}", "[^\\x00]{1,12}"]
 }
 
+fn some_runs() -> impl Strategy<Value = Runs> {
+    let instant = || prop::option::of(an_instant());
+    let after = prop_oneof![
+        Just(After::Proof),
+        any::<u8>().prop_map(After::Start),
+        any::<u8>().prop_map(After::Started),
+    ];
+    let owed = prop_oneof![
+        instant().prop_map(|resumed| (resumed, After::Nothing)),
+        (an_instant(), after).prop_map(|(resumed, after)| (Some(resumed), after)),
+    ];
+    (prop::option::of(any::<bool>()), any::<bool>(), instant(), instant(), owed).prop_map(
+        |(quiet, told, last_completed, next, (resumed, after))| Runs {
+            quiet,
+            told,
+            last_completed,
+            next,
+            resumed,
+            after,
+        },
+    )
+}
+
 fn an_instant() -> impl Strategy<Value = DateTime<Utc>> {
     // To the millisecond, years 1900 to 2200, so before 1970 too.
     (-2_208_988_800_000_i64..7_258_118_400_000).prop_map(|it| DateTime::from_timestamp_millis(it).unwrap())
@@ -154,7 +189,8 @@ fn an_instant() -> impl Strategy<Value = DateTime<Utc>> {
 
 fn an_occurrence() -> impl Strategy<Value = Occurrence> {
     (a_text(), an_instant(), an_instant(), an_instant()).prop_map(|(window, pauses, opens, closes)| {
-        Occurrence { window: window.into(), pauses, opens, closes, enforce: false }
+        let runs = RunPolicy::default();
+        Occurrence { window: window.into(), pauses, opens, closes, enforce: false, runs }
     })
 }
 
@@ -197,6 +233,7 @@ prop_compose! {
         (attempts, times) in any::<(u32, u32)>(),
         last_error in prop::option::of(a_text()),
         gone in prop::option::of(an_instant()),
+        runs in some_runs(),
     ) -> Hold {
         let kind = if bulk { SyncKind::Bulk } else { SyncKind::Model };
         Hold {
@@ -216,6 +253,7 @@ prop_compose! {
             last_error,
             gone: gone.map(|since| Gone { since, times }),
             overdue_told,
+            runs,
         }
     }
 }

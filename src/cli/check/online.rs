@@ -15,13 +15,15 @@ use crate::domain::selection::{Resolution, Seen, Select};
 use crate::domain::sync::{Name, SyncRef, SyncState};
 use crate::domain::verdict::Failure;
 use crate::domain::window::Window;
-use crate::polytomic::{Client, Looked};
+use crate::polytomic::{Client, Execution, Looked};
 
 /// The API tells its time to the second, and an answer takes a while.
 const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(5);
 
 /// Of more selected syncs of one window than this, only their number is shown.
 const SHOWN: usize = 20;
+/// Runs shorter than this are no reason for a `lead`.
+const SHORTEST_TOLD: TimeDelta = TimeDelta::minutes(1);
 
 /// All that was found.
 #[derive(Debug, Serialize)]
@@ -40,6 +42,8 @@ pub(super) struct Found {
     /// Syncs that run after a paused one, and that no window covers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     uncovered: Vec<String>,
+    /// Windows whose `lead` is shorter than a run of their syncs.
+    short_leads: Vec<ShortLead>,
 }
 
 /// What one window selects.
@@ -48,6 +52,17 @@ struct Selected {
     window: String,
     syncs: Vec<String>,
     error: Option<String>,
+}
+
+/// What past executions say about a window's `lead`.
+#[derive(Debug, Serialize)]
+struct ShortLead {
+    window: String,
+    lead_seconds: i64,
+    sync: String,
+    longest_seconds: i64,
+    /// Of so many.
+    runs: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,8 +102,13 @@ pub(super) async fn look(read: &mut Read) -> Found {
         let client = clients.of(&it.organization, &api::limits(&read.config, &it.organization));
         Some((sync.clone(), client))
     });
-    let looked = api::look_at_all(syncs.collect()).await;
-    Found { selections, uncovered, ..sort(organizations, &looked) }
+    let syncs: Vec<(SyncRef, Result<Client, Failure>)> = syncs.collect();
+    let looked = api::look_at_all(syncs.clone()).await;
+    let is_there = |sync: &SyncRef| looked.get(sync).is_some_and(|it| is_on(it.as_ref()));
+    let there = syncs.into_iter().filter(|(sync, _)| is_there(sync));
+    let past = api::past_executions(there.filter_map(|(sync, client)| Some((sync, client.ok()?))).collect());
+    let short_leads = short_leads(read, &looked, &past.await);
+    Found { selections, uncovered, short_leads, ..sort(organizations, &looked) }
 }
 
 /// What each window selects; nothing at all is an error.
@@ -104,6 +124,36 @@ fn selected(read: &Read, lists: &Lists, resolutions: &BTreeMap<Name, Resolution>
         Selected { window: window.name.to_string(), syncs, error }
     };
     read.config.calendar.selecting().map(line).collect()
+}
+
+fn is_on(looked: Result<&Looked, &Failure>) -> bool {
+    looked.is_ok_and(|it| it.state == SyncState::Active)
+}
+
+/// Of each window the sync that ran longest, if that is longer than the window's
+/// `lead`. What is not told is not advised about.
+fn short_leads(
+    read: &Read,
+    looked: &BTreeMap<SyncRef, Result<Looked, Failure>>,
+    past: &BTreeMap<SyncRef, Result<Vec<Execution>, Failure>>,
+) -> Vec<ShortLead> {
+    let longest = |sync: &SyncRef| {
+        let lengths: Vec<TimeDelta> =
+            past.get(sync)?.as_ref().ok()?.iter().filter_map(Execution::length).collect();
+        let name = looked.get(sync)?.as_ref().ok()?.name.clone().unwrap_or_else(|| sync.to_string());
+        Some((*lengths.iter().max()?, lengths.len(), name))
+    };
+    let of_window = |window: &Window| {
+        let (longest, runs, sync) = window.syncs.iter().filter_map(longest).max()?;
+        (window.lead < longest && SHORTEST_TOLD <= longest).then(|| ShortLead {
+            window: window.name.to_string(),
+            lead_seconds: window.lead.num_seconds(),
+            sync,
+            longest_seconds: longest.num_seconds(),
+            runs,
+        })
+    };
+    read.config.calendar.windows().iter().filter_map(of_window).collect()
 }
 
 async fn organization(name: &str, client: Result<Client, Failure>) -> OrganizationFound {
@@ -139,6 +189,7 @@ fn sort(organizations: Vec<OrganizationFound>, looked: &BTreeMap<SyncRef, Result
         looked_at: looked.len(),
         selections: vec![],
         uncovered: vec![],
+        short_leads: vec![],
     };
     for (sync, looked) in looked {
         match looked {
@@ -155,6 +206,21 @@ fn sort(organizations: Vec<OrganizationFound>, looked: &BTreeMap<SyncRef, Result
         }
     }
     found
+}
+
+impl ShortLead {
+    fn line(&self) -> String {
+        let took = times::span(TimeDelta::seconds(self.longest_seconds));
+        let lead = match self.lead_seconds {
+            0 => "it has no `lead`".to_owned(),
+            seconds => format!("its `lead` is {}", times::span(TimeDelta::seconds(seconds))),
+        };
+        let of = match self.runs {
+            1 => "the last run".to_owned(),
+            runs => format!("the longest of the last {runs} runs"),
+        };
+        format!("window `{}`: {of} of {} took {took}; {lead}", self.window, self.sync)
+    }
 }
 
 impl OrganizationFound {
@@ -210,6 +276,7 @@ impl Found {
             lines.push(format!("{} {verb} off now and will stay off:", count(self.off.len(), "sync")));
             lines.extend(self.off.iter().map(|it| format!("  {it}")));
         }
+        lines.extend(self.short_leads.iter().map(ShortLead::line));
         lines.extend(self.unknown.iter().map(|it| format!("sync `{it}`: Polytomic does not know it")));
         lines.extend(self.failed.iter().map(|it| format!("sync `{}`: {}", it.sync, it.error)));
         lines.join("\n")

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::super::calendar::Calendar;
+use super::super::execution::RunPolicy;
 use super::super::sync::SyncKind;
 use super::super::window::{Dates, End, OnManualResume, Start, Times as WindowTimes, Window};
 use super::super::zone::Zone;
@@ -35,6 +36,7 @@ fn window(name: &str, start: &str, hours: i64, syncs: &[u128]) -> Window {
         description: None,
         longer: None,
         select: None,
+        runs: RunPolicy::default(),
     }
 }
 
@@ -111,6 +113,7 @@ fn keys_and_syncs_of_a_window_differ_by_themselves() {
     let after = Window {
         lead: TimeDelta::minutes(90),
         on_manual_resume: OnManualResume::Enforce,
+        runs: RunPolicy { catch_up: true, ..RunPolicy::default() },
         ..window("w", "0 22 * * *", 2, &[2, 3])
     };
     let difference = difference(&[before], &[after], noon());
@@ -121,6 +124,7 @@ fn keys_and_syncs_of_a_window_differ_by_themselves() {
     assert_eq!(
         settings,
         [
+            ("catch_up", None, Some("missed")),
             ("description", Some("CHG-1"), None),
             ("lead", Some("0s"), Some("1h30m")),
             ("on_manual_resume", Some("respect"), Some("enforce")),

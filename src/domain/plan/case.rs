@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::execution::{After, Runs};
 use crate::domain::hold::{Hold, HoldState, Unsettled};
 use crate::domain::moment::{Moment, Uptime};
 use crate::domain::organization::Organization;
@@ -12,6 +13,7 @@ use crate::domain::sync::{SyncRef, SyncState};
 use crate::domain::verdict::{Failure, Verdict};
 
 use super::Step;
+use super::errand::{ErrandStep, Errands};
 
 /// One sync: its row, what was just learnt, what is under way.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +41,8 @@ pub struct Case {
     pub gone_counted: Option<Uptime>,
     /// What the last request met, if it was not what it was sent for.
     pub trouble: Option<String>,
+    /// What is asked and known about its executions.
+    pub errands: Errands,
 }
 
 /// What was learnt about a sync.
@@ -132,6 +136,7 @@ impl Case {
             absent: false,
             gone_counted: None,
             trouble: None,
+            errands: Errands::default(),
         }
     }
 
@@ -143,6 +148,11 @@ impl Case {
     /// Whether a request is under way: then nothing is planned.
     pub fn is_in_flight(&self) -> bool {
         self.call.is_some() && self.evidence.is_none()
+    }
+
+    /// Whether its resume was confirmed, and nobody has looked whether it is so.
+    pub fn is_first_proof_to_come(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.runs.after == After::Proof) && self.errands.is_untried()
     }
 
     /// Takes note of what a request brought.
@@ -220,6 +230,7 @@ impl Case {
             Step::Look => self.call = Some(Call::Look),
             Step::Pause { hold, .. } => {
                 let before = self.hold.replace((**hold).clone()).map(Box::new);
+                self.errands.begin();
                 self.call = Some(Call::Pause { before });
             }
             Step::Resume { hold } => {
@@ -228,12 +239,21 @@ impl Case {
                 if let (Some(Call::Resume { before: first }), true) = (earlier, was_refused) {
                     before.unsettled = first.unsettled;
                 }
+                self.errands.begin();
                 self.call = Some(Call::Resume { before: Box::new(before) });
             }
             Step::Keep { hold, retry, .. } => {
                 let counted = |hold: Option<&Hold>| hold.and_then(|it| it.gone).map(|it| it.times);
                 if counted(Some(hold)) > counted(self.hold.as_ref()) {
                     self.gone_counted = self.heard;
+                }
+                let is_proven = |hold: &Hold| hold.runs.after != After::Proof;
+                if !is_proven(hold) && self.hold.as_ref().is_none_or(is_proven) {
+                    self.errands.confirmed = self.heard;
+                }
+                if hold.state == HoldState::Skipped {
+                    // It was off: nothing waits for its executions any more.
+                    self.errands.begin();
                 }
                 self.hold = Some((**hold).clone());
                 self.retry = *retry;
@@ -245,6 +265,23 @@ impl Case {
             Step::Defer { retry, .. } => {
                 self.absent |= saw_nothing;
                 self.retry = Some(*retry);
+            }
+        }
+    }
+
+    /// Takes a step about executions.
+    pub fn take_errand(&mut self, step: &ErrandStep) {
+        self.errands.take(step);
+        match step {
+            ErrandStep::Rest { .. } | ErrandStep::Ask { .. } => {}
+            ErrandStep::Keep { hold, retry, .. } => {
+                self.hold = Some((**hold).clone());
+                self.retry = retry.or(self.retry);
+            }
+            ErrandStep::Start { hold } => self.hold = Some((**hold).clone()),
+            ErrandStep::Forget { .. } => {
+                self.hold = None;
+                self.retry = None;
             }
         }
     }
@@ -289,6 +326,7 @@ impl Case {
             last_error: None,
             gone: None,
             overdue_told: false,
+            runs: Runs::default(),
         }
     }
 }

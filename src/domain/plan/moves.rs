@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Decision, Evidence, GONE_FOR_GOOD, GONE_RETRY, Retry, Seen, Step, Want};
 use crate::domain::calendar::Pause;
 use crate::domain::event::{Event, EventKind};
+use crate::domain::execution::{After, Runs};
 use crate::domain::hold::{Gone, Hold, HoldState, Unsettled};
 use crate::domain::moment::{Moment, Uptime};
 use crate::domain::organization::Organization;
@@ -33,6 +34,14 @@ impl Decision<'_> {
         if self.may_pause() { self.look() } else { Step::Rest { until: None } }
     }
 
+    /// Looks in order to begin a pause, unless an execution is waited for first.
+    pub(super) fn look_to_begin(&self, pause: &Pause) -> Step {
+        if self.may_pause() && self.waits_for_executions(pause) {
+            return Step::Rest { until: self.waits_for_executions_until(pause) };
+        }
+        self.look_to_pause()
+    }
+
     pub(super) fn may_pause(&self) -> bool {
         self.turn.may_pause && self.organization().is_some()
     }
@@ -54,11 +63,12 @@ impl Decision<'_> {
     /// Pauses on the word of a GET, if that was sent after the pause began:
     /// an earlier answer could hide that somebody switched the sync off since.
     pub(super) fn pause_if_begun(&self, pause: &Pause, seen: Seen) -> Step {
-        if begun(pause, seen.sent) { self.pause(pause) } else { self.look_to_pause() }
+        let begins = begun(pause, seen.sent) && !self.waits_for_executions(pause);
+        if begins { self.pause(pause) } else { self.look_to_begin(pause) }
     }
 
     pub(super) fn skip_if_begun(&self, pause: &Pause, seen: Seen) -> Step {
-        if begun(pause, seen.sent) { self.skip(pause) } else { self.look_to_pause() }
+        if begun(pause, seen.sent) { self.skip(pause) } else { self.look_to_begin(pause) }
     }
 
     pub(super) fn pause(&self, pause: &Pause) -> Step {
@@ -67,13 +77,22 @@ impl Decision<'_> {
         };
         let mut hold = match &self.case.hold {
             Some(hold) => hold.clone(),
-            None => self.case.new_hold(organization, HoldState::Pausing, self.turn.now.wall),
+            None => self.case.new_hold(organization, HoldState::Released, self.turn.now.wall),
         };
         if !hold.state.owes_resume() {
             // Nothing is owed under the old organization's address any more.
             hold.organization = Arc::clone(organization);
             hold.since = self.turn.now.wall;
+            let seen = begins(pause).and_then(|it| self.case.errands.status_since(it));
+            let before = hold.runs;
+            hold.runs = Runs::before_pause(seen.as_ref());
+            if matches!(before.after, After::Start(_)) {
+                // Nobody has made up for that one yet.
+                hold.runs.next = before.next;
+            }
         }
+        // It may run again, if it was on again.
+        (hold.runs.quiet, hold.runs.told) = (hold.runs.quiet.filter(|quiet| !quiet), false);
         hold.state = HoldState::Pausing;
         hold.serve(pause);
         hold.gone = None;
@@ -170,6 +189,10 @@ impl Decision<'_> {
             hold.unsettled = self.case.unsettled_before_call();
         }
         let mut events = vec![self.event_by(how, hold.holders.first(), by)];
+        if how == EventKind::Resumed {
+            hold.runs.resumed = Some(self.turn.now.wall);
+            hold.runs.after = After::Proof;
+        }
         if how == EventKind::Released {
             events[0].detail = Some("somebody had switched it on".to_owned());
         }
@@ -181,18 +204,29 @@ impl Decision<'_> {
     }
 
     /// Nothing is owed any more: forget the row, unless a request of ours may
-    /// still be applied or a person's decision still has to be remembered.
+    /// still be applied, a person's decision still has to be remembered, or a proof
+    /// is still to come.
     pub(super) fn let_go(&self, hold: &Hold, proof: Moment, events: Vec<Event>) -> Step {
         let settled = self.all_settled(hold, proof);
+        let is_proven = hold.runs.after == After::Nothing;
         let mut hold = hold.clone();
         hold.state = match self.want {
             Want::LeftAlone => HoldState::Released,
-            Want::Running | Want::Paused(_) if settled => return Step::Forget { events },
+            Want::Running | Want::Paused(_) if settled && is_proven => return Step::Forget { events },
             Want::Running | Want::Paused(_) => HoldState::Settling,
         };
+        if settled {
+            hold.unsettled = Unsettled::default();
+        }
         hold.end_by(self.turn.now.wall);
         hold.resume_by = hold.left_alone.iter().map(|it| it.closes).fold(hold.resume_by, DateTime::max);
-        self.keep(hold, events)
+        match self.keep(hold, events) {
+            // Should the proof fail, the next attempt waits longer than the last.
+            Step::Keep { hold, events, .. } if !is_proven => {
+                Step::Keep { hold, events, retry: self.case.retry }
+            }
+            step => step,
+        }
     }
 
     /// As [`Self::let_go`], where nobody has looked: what has not been seen to
@@ -224,6 +258,8 @@ impl Decision<'_> {
         let is_pause_out = hold.unsettled.pause.is_some();
         match seen {
             Some(seen) if seen.state == SyncState::Inactive && is_pause_out => self.resume(hold),
+            // All that it waits for is its proof, which an errand brings.
+            _ if hold.runs.after != After::Nothing && !hold.unsettled.any() => Step::Rest { until: None },
             Some(seen) if self.all_settled(hold, seen.sent) => self.let_go(hold, seen.sent, vec![]),
             None if is_pause_out && self.is_to_be_looked_at(hold) => self.look(),
             None if !is_pause_out && self.all_settled(hold, self.turn.now) => {
@@ -455,8 +491,12 @@ impl Decision<'_> {
 }
 
 /// Whether what was sent at `sent` was sent after the pause began.
-fn begun(pause: &Pause, sent: Moment) -> bool {
-    pause.holders.iter().map(|it| it.pauses).min().is_none_or(|begins| begins <= sent.wall)
+pub(super) fn begun(pause: &Pause, sent: Moment) -> bool {
+    begins(pause).is_none_or(|begins| begins <= sent.wall)
+}
+
+fn begins(pause: &Pause) -> Option<DateTime<Utc>> {
+    pause.holders.iter().map(|it| it.pauses).min()
 }
 
 fn an_hour() -> TimeDelta {

@@ -1,11 +1,14 @@
 //! The table, row by row, and the rules that span rows.
 
 use super::*;
+use crate::domain::execution::RunPolicy;
 use crate::domain::hold::Unsettled;
 use crate::domain::organization::KeySource;
 use crate::domain::sync::{SyncKind, SyncRef};
 use crate::domain::verdict::{Failure, FailureKind};
 use uuid::Uuid;
+
+mod errands;
 
 const SETTLE: u64 = 120;
 
@@ -31,6 +34,7 @@ fn occurrence(window: &str, opens: i64, closes: i64) -> Occurrence {
         opens: at(opens),
         closes: at(closes),
         enforce: false,
+        runs: RunPolicy::default(),
     }
 }
 
@@ -123,6 +127,7 @@ fn decide_with<'a>(case: &Case, desired: &'a Desired, now: i64, change: impl FnO
         organization: Some(organization),
         may_pause: true,
         key_proven: true,
+        all_resumed: true,
         jitter: 0.5,
         rules,
     };
@@ -221,7 +226,7 @@ fn a_confirmed_pause_is_held_and_a_confirmed_resume_is_forgotten() {
         &answered(row(HoldState::Held), true, 201, Verdict::Applied),
         &Desired::Running,
         202,
-        "forget +resumed",
+        "settling +resumed",
     );
 }
 
@@ -362,6 +367,9 @@ fn an_operators_resume_outlives_the_resume_itself() {
     case.take(&step);
     check(&case, &alone, 160, "rest");
     check(&case, &paused, 160, "rest");
+    // What shows that it is so is still to come.
+    check(&case, &Desired::Running, 200, "settling");
+    case.hold.as_mut().unwrap().runs.after = crate::domain::execution::After::Nothing;
     check(&case, &Desired::Running, 200, "forget");
 }
 
@@ -413,7 +421,12 @@ fn it_is_told_once_that_a_sync_is_overdue_and_once_that_it_recovered() {
     assert_eq!(word(&step), "held +overdue");
     case.take(&step);
     check(&case, &Desired::Running, 501, "look");
-    check(&answered(case, true, 502, Verdict::Applied), &Desired::Running, 503, "forget +resumed +recovered");
+    check(
+        &answered(case, true, 502, Verdict::Applied),
+        &Desired::Running,
+        503,
+        "settling +resumed +recovered",
+    );
 }
 
 #[test]
@@ -539,7 +552,7 @@ fn a_resume_that_was_told_to_slow_down_is_sent_again_without_a_look() {
     case.take(&step);
     case.hear(Evidence::Answered { active: true, sent: moment(203), verdict: Verdict::Applied }, moment(203));
     // The one that was refused left nothing to settle.
-    check(&case, &Desired::Running, 204, "forget +resumed");
+    check(&case, &Desired::Running, 204, "settling +resumed");
 }
 
 #[test]

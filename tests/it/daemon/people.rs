@@ -29,6 +29,30 @@ fn what_a_person_switches_on_inside_a_window_is_left_on() {
 }
 
 #[test]
+fn somebody_who_switches_on_many_syncs_of_a_window_is_told_of_once() {
+    let night = Night::new();
+    let parts = [CONTACTS, LEADS, STRIPE];
+    night.write(&[Window::new("patching", soon(-1.0)..soon(FAR)).of(&parts)]);
+    let daemon = night.start();
+    for part in parts {
+        night.until_state(part, "held");
+    }
+    for part in parts {
+        night.person_switches(part, true);
+    }
+    for part in parts {
+        night.until_state(part, "released");
+    }
+    let told = || {
+        let log = std::fs::read_to_string(night.path("log")).unwrap();
+        log.matches(&format!("3 syncs of window `patching` were switched on by {PERSON}")).count()
+    };
+    night.until("it is told", |_| told() > 0);
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(told(), 1);
+}
+
+#[test]
 fn what_a_person_switches_on_is_paused_again_where_the_window_says_so() {
     let night = Night::new();
     let patching =

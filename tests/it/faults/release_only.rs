@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use intermission::clock;
+use intermission::domain::execution::{RunPolicy, Runs};
 use intermission::domain::hold::{Hold, HoldState, Unsettled};
 use intermission::domain::organization::{KeySource, Organization, Proxy};
 use intermission::domain::sync::{SyncKind, SyncRef};
@@ -23,8 +24,14 @@ fn owed(place: &Place, id: Uuid, due: DateTime<Utc>) -> Uuid {
     let mut sync = Sync::new(SyncKind::Model, id, "Contacts", now);
     sync.active = false;
     place.add("default", sync);
-    let holder =
-        Occurrence { window: "patching".into(), pauses: now, opens: now, closes: due, enforce: false };
+    let holder = Occurrence {
+        window: "patching".into(),
+        pauses: now,
+        opens: now,
+        closes: due,
+        enforce: false,
+        runs: RunPolicy::default(),
+    };
     let organization = Organization {
         name: "default".into(),
         url: format!("http://{}", place.address),
@@ -48,6 +55,7 @@ fn owed(place: &Place, id: Uuid, due: DateTime<Utc>) -> Uuid {
         last_error: None,
         gone: None,
         overdue_told: false,
+        runs: Runs::default(),
     };
     let mut store = Store::open(&place.ledger).unwrap();
     store.apply(&[Change::new().put(hold)]).unwrap();

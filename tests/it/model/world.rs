@@ -12,10 +12,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use intermission::domain::backoff::Backoff;
 use intermission::domain::calendar::{Desired, Pause};
 use intermission::domain::event::EventKind;
+use intermission::domain::execution::{After, Frequency, RunPolicy};
 use intermission::domain::hold::{Hold, HoldState, Unsettled};
 use intermission::domain::moment::Moment;
 use intermission::domain::organization::{KeySource, Organization, Proxy};
-use intermission::domain::plan::{Call, Case, Evidence, Rules, Step, Turn, next_step};
+use intermission::domain::plan::{
+    Call, Case, ErrandStep, Evidence, Learnt, Proof, Rules, Step, Told, Turn, next_errand, next_step,
+};
 use intermission::domain::sync::{SyncKind, SyncRef, SyncState};
 use intermission::domain::verdict::{Failure, FailureKind, Verdict};
 use intermission::domain::window::Occurrence;
@@ -270,6 +273,7 @@ impl World {
                 opens: at(from),
                 closes: at(to),
                 enforce: false,
+                runs: RunPolicy::default(),
             })
             .collect()
     }
@@ -752,6 +756,7 @@ impl World {
             organization: process.in_force.map(|_| &organization),
             may_pause: process.in_force.is_some(),
             key_proven: false,
+            all_resumed: true,
             jitter: 0.0,
             rules: &rules,
         };
@@ -759,7 +764,11 @@ impl World {
         self.plant_into(&mut step, &process, &desired, plant);
         let result = self.judge(&step, &process, &desired, met);
         process.case.take(&step);
+        let rests = matches!(step, Step::Rest { .. });
         self.carry(step, &mut process, now, plant);
+        if rests {
+            self.run_errand(&mut process, &turn, met);
+        }
         if let Some(hold) = &mut process.case.hold {
             // For people alone; the model would only grow.
             hold.attempts = 0;
@@ -832,6 +841,40 @@ impl World {
                 process.due = true;
             }
             Step::Defer { .. } => process.due = true,
+        }
+    }
+
+    /// As `Reconciler::decide_errand`: the proof of a resume is there at once, as the
+    /// API has it now.
+    fn run_errand(&mut self, process: &mut Process, turn: &Turn, met: &mut Met) {
+        let mut note = |what| *met.entry(what).or_default() += 1;
+        let now = turn.now;
+        let step = next_errand(&process.case, turn);
+        process.case.take_errand(&step);
+        match step {
+            ErrandStep::Rest { until: None } => {}
+            ErrandStep::Rest { until: Some(until) } => {
+                let until = tick_up(until);
+                process.timer = Some(process.timer.map_or(until, |it| it.min(until)));
+            }
+            ErrandStep::Ask { .. } | ErrandStep::Start { .. } => {
+                let state = if self.active { SyncState::Active } else { SyncState::Inactive };
+                let proof = Proof { state, frequency: Frequency::Unknown, status: None };
+                process.case.errands.hear(Learnt { sent: now, result: Ok(Told::Proof(proof)) }, now);
+                self.run_errand(process, turn, met);
+            }
+            ErrandStep::Keep { hold, .. } => {
+                if hold.state == HoldState::Resuming {
+                    note("resumed again after a confirmation that was none");
+                }
+                self.queue.push(Some(*hold));
+                process.due = true;
+            }
+            ErrandStep::Forget { .. } => {
+                note("settled");
+                self.queue.push(None);
+                process.due = true;
+            }
         }
     }
 
@@ -1054,6 +1097,9 @@ impl Key {
         self.small(tick_of(hold.resume_by));
         self.maybe_age(hold.unsettled.pause);
         self.maybe_age(hold.unsettled.resume);
+        let is_owed = hold.runs.after != After::Nothing;
+        self.flags(&[is_owed]);
+        self.small(hold.runs.resumed.filter(|_| is_owed).map_or(-100, tick_of));
     }
 
     fn process(&mut self, process: &Process) {

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, Days, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use intermission::domain::calendar::{Calendar, Desired};
+use intermission::domain::execution::RunPolicy;
 use intermission::domain::schedule::Schedule;
 use intermission::domain::sync::{SyncKind, SyncRef};
 use intermission::domain::window::{Dates, End, Occurrence, OnManualResume, Span, Start, Times, Window};
@@ -97,6 +98,7 @@ fn any_calendar() -> impl Strategy<Value = (Calendar, DateTime<Utc>)> {
                     description: None,
                     longer: None,
                     select: None,
+                    runs: RunPolicy::default(),
                 };
                 window.check_lead(at).is_ok().then_some(window)
             });

@@ -11,10 +11,11 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use intermission::domain::backoff::Backoff;
 use intermission::domain::calendar::{Calendar, OpenWindows};
 use intermission::domain::event::EventKind;
+use intermission::domain::execution::{Frequency, OnRunning, RunPolicy, RunStatus};
 use intermission::domain::hold::{Hold, HoldState};
 use intermission::domain::moment::Moment;
 use intermission::domain::organization::{KeySource, Organization, Proxy};
-use intermission::domain::plan::{Evidence, Rules};
+use intermission::domain::plan::{Errand, Evidence, Learnt, Proof, Rules, Told};
 use intermission::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use intermission::domain::verdict::{Failure, FailureKind, Verdict};
 use intermission::domain::window::{Dates, End, OnManualResume, Start, Times, When, Window};
@@ -22,7 +23,7 @@ use intermission::domain::zone::Zone;
 use intermission::ledger::{Change, Store};
 use intermission::polytomic::Limits;
 use intermission::polytomic::throttle::Outcome;
-use intermission::reconcile::{Action, InForce, Reconciler, Reply, Selection};
+use intermission::reconcile::{Action, ErrandReply, InForce, Reconciler, Reply, Selection};
 use intermission::tzdb::Tzdb;
 use uuid::Uuid;
 
@@ -65,6 +66,11 @@ enum Happening {
     Answer {
         process: u64,
         reply: Box<Reply>,
+    },
+    /// What an errand brought reaches the process that sent it.
+    Errand {
+        process: u64,
+        reply: Box<ErrandReply>,
     },
     /// The API reads its state for a GET.
     Read {
@@ -375,6 +381,7 @@ impl World {
     fn happens(&mut self, what: Happening) {
         match what {
             Happening::Answer { process, reply } => self.answer(process, *reply),
+            Happening::Errand { process, reply } => self.hear_errand(process, *reply),
             Happening::Read { process, look, answers_in } => self.read(process, *look, answers_in),
             Happening::Apply { sync, active, request } => {
                 let now = self.now();

@@ -88,6 +88,11 @@ impl World {
                 // No window of a scene selects.
                 Action::List { .. } => {}
                 Action::Look { sync, organization } => self.look(sync, organization),
+                Action::Errand { sync, organization, errand } => self.errand(sync, organization, errand),
+                Action::Start { sync, organization, change } => {
+                    self.write(change);
+                    self.errand(sync, organization, Errand::Start);
+                }
                 Action::Pause { sync, organization, change, until } => {
                     self.pause(sync, organization, &change, until);
                 }
@@ -108,6 +113,17 @@ impl World {
         if let Some(sync) = dropped.filter(|sync| self.row(sync).is_none()) {
             self.judge.row_dropped(&sync);
         }
+    }
+
+    pub(super) fn hear_errand(&mut self, process: u64, reply: ErrandReply) {
+        if process != self.process || self.reconciler.is_none() {
+            return;
+        }
+        let now = self.now();
+        if let Some(reconciler) = &mut self.reconciler {
+            reconciler.hear_errand(reply, now);
+        }
+        self.pass();
     }
 
     pub(super) fn answer(&mut self, process: u64, reply: Reply) {

@@ -28,6 +28,32 @@ impl World {
         self.after(answers_in, Happening::Answer { process, reply });
     }
 
+    /// Whether an execution runs is diced: here it only matters that what is heard of
+    /// it, or not, breaks no promise.
+    pub(super) fn errand(&mut self, sync: SyncRef, organization: Arc<Organization>, errand: Errand) {
+        let sent = self.now();
+        let course = self.course(On::Look, &sync);
+        let result = match (course.failure, errand) {
+            (Some(failure), _) => Err(failure),
+            (None, Errand::Cancel) => Ok(Told::Cancelled),
+            (None, Errand::Start) => Ok(Told::Started),
+            (None, Errand::Prove) => Ok(Told::Proof(Proof {
+                state: self.api.state(&sync),
+                frequency: Frequency::ByTime,
+                status: None,
+            })),
+            (None, Errand::Status) => Ok(Told::Status(RunStatus {
+                is_running: self.rng.u8(..4) == 0,
+                newest: None,
+                last_completed: None,
+                next: None,
+            })),
+        };
+        let reply = Box::new(ErrandReply { sync, organization, learnt: Learnt { sent, result } });
+        let process = self.process;
+        self.after(course.answered, Happening::Errand { process, reply });
+    }
+
     pub(super) fn pause(
         &mut self,
         sync: SyncRef,

@@ -70,6 +70,7 @@ pub(super) fn windows(rng: &mut fastrand::Rng, from: DateTime<Utc>, syncs: &[Syn
             description: None,
             longer: None,
             select: None,
+            runs: runs(rng),
         };
         // As the configuration does, refuse a lead that leaves no time to run.
         if window.check_lead(from).is_ok() {
@@ -77,4 +78,10 @@ pub(super) fn windows(rng: &mut fastrand::Rng, from: DateTime<Utc>, syncs: &[Syn
         }
     }
     windows
+}
+
+/// Short enough that what waits for an execution is paused before anything is late.
+fn runs(rng: &mut fastrand::Rng) -> RunPolicy {
+    let on_running = [None, Some(OnRunning::Wait), Some(OnRunning::Cancel)][rng.usize(..3)];
+    RunPolicy { on_running, limit: Duration::from_mins(1), catch_up: false }
 }

@@ -1,0 +1,398 @@
+//! What is asked about executions, and what it may hold back: a pause, never a
+//! resume.
+
+use super::*;
+use crate::domain::execution::{After, Frequency, OnRunning, RunStatus};
+
+/// Window `a` with this policy and ten seconds of patience.
+fn asking(on_running: Option<OnRunning>) -> Desired {
+    let runs = RunPolicy { on_running, limit: Duration::from_secs(10), catch_up: false };
+    paused_by(&[Occurrence { runs, ..a() }])
+}
+
+fn bulk() -> Case {
+    Case::new(SyncRef { kind: SyncKind::Bulk, ..unheld().sync })
+}
+
+fn held(kind: SyncKind) -> Case {
+    let mut case = row(HoldState::Held);
+    case.sync.kind = kind;
+    case.looked = up(101);
+    case
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as it is heard")]
+fn status(is_running: bool) -> Result<Told, Failure> {
+    let last_completed = Some(at(50));
+    Ok(Told::Status(RunStatus { is_running, newest: None, last_completed, next: None }))
+}
+
+fn failed(kind: FailureKind) -> Result<Told, Failure> {
+    Err(Failure::new(kind, "no luck"))
+}
+
+fn heard(mut case: Case, errand: Errand, sent: i64, result: Result<Told, Failure>) -> Case {
+    case.errands.call = Some(errand);
+    case.errands.hear(Learnt { sent: moment(sent), result }, moment(sent));
+    case
+}
+
+fn errand(case: &Case, desired: &Desired, now: i64) -> ErrandStep {
+    let rules = Rules::default();
+    let organization = organization();
+    let turn = Turn {
+        now: moment(now),
+        desired,
+        organization: Some(&organization),
+        may_pause: true,
+        key_proven: true,
+        all_resumed: true,
+        jitter: 0.5,
+        rules: &rules,
+    };
+    next_errand(case, &turn)
+}
+
+/// In a word, and what is told.
+fn check(case: &Case, desired: &Desired, now: i64, expected: &str) {
+    let actual = match errand(case, desired, now) {
+        ErrandStep::Rest { until: None } => "rest".to_owned(),
+        ErrandStep::Rest { until: Some(until) } => format!("rest until {}", until.as_secs() - 1000),
+        ErrandStep::Ask { errand, .. } => format!("{errand:?}").to_lowercase(),
+        ErrandStep::Start { hold } => format!("start, {:?}", hold.runs.after),
+        ErrandStep::Forget { events } => told("forget".to_owned(), &events),
+        ErrandStep::Keep { hold, events, .. } => {
+            let what = match hold.state {
+                HoldState::Held => format!("quiet {:?}", hold.runs.quiet),
+                state => format!("{}, {:?}", state.as_str(), hold.runs.after),
+            };
+            told(what, &events)
+        }
+    };
+    assert_eq!(actual, expected, "{case:#?}");
+}
+
+fn told(what: String, events: &[Event]) -> String {
+    let events = events.iter().map(|it| it.kind.to_string());
+    [what].into_iter().chain(events).collect::<Vec<_>>().join(", ")
+}
+
+/// The row that an answer makes.
+fn kept(mut case: Case, desired: &Desired, now: i64) -> Case {
+    let step = errand(&case, desired, now);
+    assert!(matches!(step, ErrandStep::Keep { .. }), "{step:?}");
+    case.take_errand(&step);
+    case
+}
+
+#[test]
+fn a_bulk_sync_that_runs_is_waited_for_before_it_is_paused() {
+    use OnRunning::{Cancel, Wait};
+    for desired in [asking(None), asking(Some(Wait))] {
+        let limit = Step::Rest { until: up(110) };
+        assert_eq!(decide(&bulk(), &desired, 100), limit, "nobody has looked");
+        check(&bulk(), &desired, 100, "status");
+        let runs = heard(bulk(), Errand::Status, 100, status(true));
+        assert_eq!(decide(&runs, &desired, 100), limit);
+        check(&runs, &desired, 100, "rest until 101");
+        check(&runs, &desired, 101, "status");
+        assert_eq!(decide(&runs, &desired, 110), Step::Look, "patience has an end");
+        check(&runs, &desired, 110, "rest");
+        let idle = heard(runs, Errand::Status, 101, status(false));
+        assert_eq!(decide(&idle, &desired, 101), Step::Look);
+        check(&idle, &desired, 101, "rest");
+        let early = heard(bulk(), Errand::Status, 99, status(false));
+        assert_eq!(decide(&early, &desired, 100), limit, "it may have begun to run since");
+    }
+    assert_eq!(decide(&bulk(), &asking(Some(Cancel)), 100), Step::Look);
+    assert_eq!(decide(&bulk(), &Desired::Running, 100), Step::Rest { until: None });
+    check(&bulk(), &Desired::Running, 100, "rest");
+}
+
+#[test]
+fn a_window_that_is_over_before_the_execution_is_told_to_have_paused_nothing() {
+    let desired = asking(None);
+    let mut case = bulk();
+    case.take_errand(&errand(&case, &desired, 100));
+    let runs = heard(case, Errand::Status, 100, status(true));
+    check(&runs, &Desired::Running, 200, "forget, still_running");
+    let idle = heard(runs.clone(), Errand::Status, 200, status(false));
+    check(&idle, &Desired::Running, 200, "forget");
+    let mut told = runs;
+    told.take_errand(&errand(&told, &Desired::Running, 200));
+    check(&told, &Desired::Running, 200, "rest");
+}
+
+#[test]
+fn a_sync_whose_executions_nobody_tells_of_is_paused_nevertheless() {
+    let desired = asking(None);
+    for (kind, waits) in [
+        (FailureKind::Forbidden, false),
+        (FailureKind::Gone, false),
+        (FailureKind::Malformed, false),
+        (FailureKind::Server, true),
+        (FailureKind::Timeout, true),
+        (FailureKind::Throttled, true),
+        (FailureKind::Unauthorized, true),
+    ] {
+        let case = heard(bulk(), Errand::Status, 100, failed(kind));
+        assert_eq!(decide(&case, &desired, 101) != Step::Look, waits, "{kind}");
+        assert_eq!(decide(&case, &desired, 110), Step::Look, "{kind}");
+    }
+}
+
+#[test]
+fn a_model_sync_is_paused_at_once() {
+    for on_running in [None, Some(OnRunning::Leave), Some(OnRunning::Wait), Some(OnRunning::Cancel)] {
+        assert_eq!(decide(&unheld(), &asking(on_running), 100), Step::Look);
+        check(&unheld(), &asking(on_running), 100, "rest");
+    }
+}
+
+#[test]
+fn once_paused_it_is_watched_until_it_is_quiet() {
+    let desired = asking(None);
+    check(&held(SyncKind::Model), &desired, 101, "status");
+    let idle = heard(held(SyncKind::Model), Errand::Status, 102, status(false));
+    check(&idle, &desired, 102, "quiet Some(true)");
+    check(&kept(idle, &desired, 102), &desired, 150, "rest");
+
+    let runs = heard(held(SyncKind::Model), Errand::Status, 102, status(true));
+    check(&runs, &desired, 102, "quiet Some(false)");
+    let runs = kept(runs, &desired, 102);
+    check(&runs, &desired, 102, "rest until 103");
+    // Nobody asked that it ends: that it does not is no news.
+    check(&runs, &desired, 190, "status");
+    let idle = heard(runs, Errand::Status, 190, status(false));
+    check(&idle, &desired, 190, "quiet Some(true), quiet");
+}
+
+#[test]
+fn what_still_runs_when_patience_is_over_is_told_once() {
+    for (on_running, kind) in [
+        (Some(OnRunning::Wait), SyncKind::Model),
+        (Some(OnRunning::Cancel), SyncKind::Model),
+        (None, SyncKind::Bulk),
+    ] {
+        let desired = asking(on_running);
+        let runs = heard(held(kind), Errand::Status, 102, status(true));
+        let runs = heard(kept(runs, &desired, 102), Errand::Cancel, 103, Ok(Told::Cancelled));
+        check(&runs, &desired, 104, "status");
+        check(&runs, &desired, 110, "quiet Some(false), still_running");
+        let told = kept(runs, &desired, 110);
+        check(&told, &desired, 111, "status");
+        check(&heard(told, Errand::Status, 112, status(false)), &desired, 112, "quiet Some(true), quiet");
+
+        let unknown = heard(held(kind), Errand::Status, 109, failed(FailureKind::Server));
+        check(&unknown, &desired, 109, "rest until 111");
+        check(&unknown, &desired, 110, "quiet None, still_running");
+    }
+}
+
+#[test]
+fn what_runs_is_asked_to_stop_once_and_only_where_the_window_says_so() {
+    let desired = asking(Some(OnRunning::Cancel));
+    check(&held(SyncKind::Model), &desired, 101, "status");
+    let runs = kept(heard(held(SyncKind::Model), Errand::Status, 102, status(true)), &desired, 102);
+    check(&runs, &desired, 103, "cancel");
+    let lost = heard(runs.clone(), Errand::Cancel, 103, failed(FailureKind::Lost));
+    check(&lost, &desired, 106, "cancel");
+    let refused = heard(runs.clone(), Errand::Cancel, 103, failed(FailureKind::Forbidden));
+    check(&refused, &desired, 106, "status");
+    let asked = heard(runs.clone(), Errand::Cancel, 103, Ok(Told::Cancelled));
+    check(&asked, &desired, 104, "status");
+    check(&runs, &asking(Some(OnRunning::Wait)), 103, "status");
+}
+
+#[test]
+fn no_errand_is_in_the_way_of_a_resume() {
+    for errand in [Errand::Status, Errand::Cancel] {
+        let mut case = held(SyncKind::Bulk);
+        case.errands.call = Some(errand);
+        assert!(!case.is_in_flight());
+        assert_eq!(decide(&case, &Desired::Running, 200), Step::Look);
+        check(&case, &Desired::Running, 200, "rest");
+        let Step::Resume { .. } = decide(&saw(case, SyncState::Inactive, 200), &Desired::Running, 200) else {
+            panic!("it is not resumed")
+        };
+    }
+}
+
+#[test]
+fn what_was_asked_before_a_pause_says_nothing_of_it() {
+    let desired = asking(Some(OnRunning::Wait));
+    let mut case = saw(unheld(), SyncState::Active, 100);
+    case.errands.call = Some(Errand::Status);
+    let step = decide(&case, &desired, 100);
+    assert!(matches!(step, Step::Pause { .. }), "{step:?}");
+    case.take(&step);
+    case.errands.hear(Learnt { sent: moment(99), result: status(false) }, moment(101));
+    case.hear(
+        Evidence::Answered { active: false, sent: moment(100), verdict: Verdict::Applied },
+        moment(101),
+    );
+    let step = decide(&case, &desired, 101);
+    case.take(&step);
+    check(&case, &desired, 101, "status");
+}
+
+#[test]
+fn what_ran_when_the_pause_began_is_not_quiet_until_it_is_seen_to_be() {
+    let desired = asking(None);
+    let runs = heard(bulk(), Errand::Status, 101, status(true));
+    let step = decide(&saw(runs, SyncState::Active, 110), &desired, 110);
+    let Step::Pause { hold, .. } = step else { panic!("{step:?}") };
+    assert_eq!((hold.runs.quiet, hold.runs.last_completed), (Some(false), Some(at(50))));
+    let idle = heard(bulk(), Errand::Status, 101, status(false));
+    let step = decide(&saw(idle, SyncState::Active, 102), &desired, 102);
+    let Step::Pause { hold, .. } = step else { panic!("{step:?}") };
+    assert_eq!(hold.runs.quiet, None, "it may have begun to run since");
+}
+
+/// A model sync whose resume at 200 was confirmed at 200. A run was planned for 150.
+fn resumed() -> Case {
+    let mut case = answered(row(HoldState::Held), true, 200, Verdict::Applied);
+    case.hold.as_mut().unwrap().runs.next = Some(at(150));
+    let step = decide(&case, &Desired::Running, 200);
+    let Step::Keep { hold, events, .. } = &step else { panic!("{step:?}") };
+    assert_eq!((hold.state, hold.runs.after), (HoldState::Settling, After::Proof));
+    assert_eq!(events[0].kind, EventKind::Resumed);
+    case.take(&step);
+    assert!(case.is_first_proof_to_come());
+    assert_eq!(decide(&case, &Desired::Running, 200), Step::Rest { until: None });
+    check(&case, &Desired::Running, 200, "prove");
+    case
+}
+
+fn proof(state: SyncState, frequency: Frequency, next: Option<i64>, newest: Option<i64>) -> Told {
+    let (newest, next) = (newest.map(at), next.map(at));
+    let status = Some(RunStatus { is_running: false, newest, last_completed: None, next });
+    Told::Proof(Proof { state, frequency, status })
+}
+
+#[test]
+fn a_row_is_kept_until_a_look_shows_that_the_sync_is_on_and_will_run() {
+    use Frequency::{ByTime, OnDemand, RunAfter, Unknown};
+    let running = &Desired::Running;
+    for (frequency, next) in
+        [(ByTime, Some(3600)), (OnDemand, None), (RunAfter, None), (Unknown, None), (OnDemand, Some(3600))]
+    {
+        let seen = proof(SyncState::Active, frequency, next, None);
+        check(&heard(resumed(), Errand::Prove, 201, Ok(seen)), running, 201, "forget");
+    }
+    let gone = proof(SyncState::Gone, Unknown, None, None);
+    check(&heard(resumed(), Errand::Prove, 201, Ok(gone)), running, 201, "forget");
+
+    let failed = heard(resumed(), Errand::Prove, 201, failed(FailureKind::Server));
+    assert!(!failed.is_first_proof_to_come());
+    check(&failed, running, 201, "rest until 203");
+    check(&failed, running, 203, "prove");
+    check(&failed, running, 800, "forget");
+}
+
+#[test]
+fn a_sync_that_is_on_and_planned_to_run_never_again_is_told() {
+    let unplanned = || Ok(proof(SyncState::Active, Frequency::ByTime, None, None));
+    let mut case = resumed();
+    for sent in [201, 202, 204] {
+        case = heard(case, Errand::Prove, sent, unplanned());
+        let ErrandStep::Rest { .. } = errand(&case, &Desired::Running, sent) else {
+            panic!("the API was given no time to plan")
+        };
+    }
+    let case = heard(case, Errand::Prove, 208, unplanned());
+    check(&case, &Desired::Running, 208, "forget, unscheduled");
+}
+
+#[test]
+fn a_confirmation_that_a_look_denies_at_once_was_none_and_later_it_is_somebodys_doing() {
+    let off = || Ok(proof(SyncState::Inactive, Frequency::ByTime, None, None));
+    let mut case = heard(resumed(), Errand::Prove, 210, off());
+    check(&case, &Desired::Running, 210, "resuming, Nothing, resume_failed");
+    case.take_errand(&errand(&case, &Desired::Running, 210));
+    assert_eq!(case.retry.map(|it| it.failures), Some(1));
+    assert_eq!(decide(&case, &Desired::Running, 213), Step::Look);
+    check(&heard(resumed(), Errand::Prove, 211, off()), &Desired::Running, 211, "forget");
+
+    // It is ours to the next window, too.
+    let next = paused_by(&[occurrence("next", 201, 300)]);
+    let denied = decide(&saw(resumed(), SyncState::Inactive, 205), &next, 205);
+    assert!(matches!(&denied, Step::Keep { hold, .. } if hold.state == HoldState::Held), "{denied:?}");
+    let later = decide(&saw(resumed(), SyncState::Inactive, 211), &next, 211);
+    assert!(matches!(&later, Step::Keep { hold, .. } if hold.state == HoldState::Skipped), "{later:?}");
+}
+
+#[test]
+fn another_process_goes_by_the_row() {
+    let off = |sent| {
+        let case = Case::remembered(resumed().hold.unwrap());
+        heard(case, Errand::Prove, sent, Ok(proof(SyncState::Inactive, Frequency::ByTime, None, None)))
+    };
+    check(&off(209), &Desired::Running, 209, "resuming, Nothing, resume_failed");
+    check(&off(215), &Desired::Running, 215, "forget");
+}
+
+/// A sync whose window asks to catch up.
+fn catching_up() -> Case {
+    let mut case = resumed();
+    let runs = RunPolicy { catch_up: true, ..RunPolicy::default() };
+    case.hold.as_mut().unwrap().holders = vec![Occurrence { runs, ..a() }];
+    case
+}
+
+#[test]
+fn a_missed_run_is_made_up_for_once() {
+    let running = &Desired::Running;
+    let active = |newest| Ok(proof(SyncState::Active, Frequency::ByTime, Some(3600), newest));
+    let due = heard(catching_up(), Errand::Prove, 201, active(Some(90)));
+    check(&due, running, 201, "settling, Start(0)");
+    let due = kept(due, running, 201);
+    check(&due, running, 201, "start, Started(1)");
+    let mut started = due.clone();
+    started.take_errand(&errand(&due, running, 201));
+    let started = heard(started, Errand::Start, 202, Ok(Told::Started));
+    check(&started, running, 203, "prove");
+    check(&heard(started, Errand::Prove, 203, active(Some(202))), running, 203, "forget, caught_up");
+}
+
+#[test]
+fn a_start_is_tried_three_times_each_after_a_look() {
+    let running = &Desired::Running;
+    let active = || Ok(proof(SyncState::Active, Frequency::ByTime, Some(3600), None));
+    let mut case = kept(heard(catching_up(), Errand::Prove, 201, active()), running, 201);
+    for (tried, now) in [(1, 202), (2, 212), (3, 222)] {
+        check(&case, running, now, &format!("start, Started({tried})"));
+        case.take_errand(&errand(&case, running, now));
+        case = heard(case, Errand::Start, now, failed(FailureKind::Conflict));
+        check(&case, running, now + 5, "prove");
+        case = heard(case, Errand::Prove, now + 5, active());
+        if tried < 3 {
+            case = kept(case, running, now + 5);
+        }
+    }
+    check(&case, running, 230, "forget");
+}
+
+#[test]
+fn what_was_not_missed_or_runs_anyway_is_not_started() {
+    use Frequency::{ByTime, RunAfter};
+    let running = &Desired::Running;
+    let seen = |frequency, newest| Ok(proof(SyncState::Active, frequency, Some(3600), newest));
+    check(&heard(resumed(), Errand::Prove, 201, seen(ByTime, None)), running, 201, "forget");
+    check(&heard(catching_up(), Errand::Prove, 201, seen(RunAfter, None)), running, 201, "forget");
+    check(&heard(catching_up(), Errand::Prove, 201, seen(ByTime, Some(200))), running, 201, "forget");
+    let mut later = catching_up();
+    later.hold.as_mut().unwrap().runs.next = Some(at(5000));
+    check(&heard(later, Errand::Prove, 201, seen(ByTime, None)), running, 201, "forget");
+}
+
+#[test]
+fn what_may_be_missed_is_asked_for_once_before_the_pause() {
+    let runs = RunPolicy { catch_up: true, ..RunPolicy::default() };
+    let desired = paused_by(&[Occurrence { runs, ..a() }]);
+    assert_ne!(decide(&unheld(), &desired, 100), Step::Look);
+    check(&unheld(), &desired, 100, "status");
+    for result in [status(true), status(false), failed(FailureKind::Timeout)] {
+        assert_eq!(decide(&heard(unheld(), Errand::Status, 101, result), &desired, 101), Step::Look);
+    }
+}
