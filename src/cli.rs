@@ -20,6 +20,7 @@ mod history;
 mod listing;
 mod logging;
 mod man;
+mod notify;
 mod ordered;
 mod pause;
 mod plan;
@@ -207,6 +208,9 @@ enum Command {
     Why(why::Arguments),
     /// Drop the row of a sync that is gone for good
     Forget(forget::Arguments),
+    /// See whether notices arrive
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Copy the ledger, while a daemon writes it or without one
     Backup(backup::Arguments),
     /// Watch the daemon at work on a simulated Polytomic: no account, no file
@@ -261,6 +265,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Exempt(arguments) => exempt::run(global, &arguments),
         Command::Why(arguments) => why::run(global, &arguments),
         Command::Forget(arguments) => forget::run(global, &arguments),
+        Command::Notify(command) => notify::run(global, &command),
         Command::Backup(arguments) => backup::run(global, &arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),

@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::backoff::Backoff;
 use crate::domain::calendar::Calendar;
+use crate::domain::notice::{Heartbeat, Target};
 use crate::domain::organization::Organization;
 use crate::domain::plan::Rules;
 use crate::domain::sync::Name;
@@ -27,6 +28,7 @@ mod advice;
 mod diagnostic;
 pub mod duration;
 mod lenient;
+mod notify;
 mod organization;
 mod reader;
 mod select;
@@ -79,6 +81,10 @@ pub struct Config {
     pub state: State,
     /// Where the daemon is asked.
     pub web: Web,
+    /// Who is told of what happens.
+    pub notify: Vec<Target>,
+    /// What is called as long as all is well.
+    pub heartbeat: Option<Heartbeat>,
     /// All windows.
     pub calendar: Calendar,
     /// What is allowed but perhaps not meant, in the order of the file.
@@ -246,13 +252,15 @@ fn read<'t>(
         source.error(0..0, "the file is empty", "write at least one `[[window]]`; see `config/minimal.toml`");
     }
     root.no_secrets();
-    root.later(&["notify", "heartbeat"]);
     let zones = window::Zones::read(&mut root, source, cx.tzdb);
     let organizations = organization::Organizations::read(&mut root, source, cx.environment, key_problems);
     let retry = settings::retry(root.table("retry"), source);
     let reconcile = settings::reconcile(root.table("reconcile"), source, &organizations);
     let state = settings::state(root.table("state"));
     let web = settings::web(root.table("web"), source);
+    let notify = notify::targets(&mut root, source, cx.environment, key_problems);
+    let heartbeat = root.table("heartbeat");
+    let heartbeat = notify::heartbeat(heartbeat, source, cx.environment, key_problems);
     let windows = window::windows(&mut root, source, &organizations, &zones, cx.now);
     root.finish();
     if !source.has_errors() {
@@ -265,6 +273,8 @@ fn read<'t>(
         reconcile: reconcile?,
         state,
         web,
+        notify,
+        heartbeat,
         calendar: Calendar::new(windows.into_iter().map(|it| it.window).collect()),
         warnings: Vec::new(),
         key_problems: Vec::new(),

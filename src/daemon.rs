@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info};
 
 use crate::clock::{Clock, WallTimer};
@@ -26,6 +26,7 @@ use crate::web::api::Ask;
 
 mod answer;
 mod executor;
+mod notifying;
 mod offline;
 mod orders;
 mod reload;
@@ -39,6 +40,7 @@ pub use start::{Start, StartError, ledger_path, named_socket, socket_path, tzdir
 pub use wake::Signals;
 
 use executor::{Executor, Heard};
+use notifying::{Health, Notifying};
 use switched::Switched;
 use wake::Wake;
 
@@ -105,6 +107,9 @@ pub struct Daemon {
     executor: Executor,
     heard: mpsc::Receiver<Heard>,
     asks: mpsc::Receiver<Ask>,
+    notifying: Notifying,
+    // How whoever tells people asks how we are.
+    health_asks: mpsc::Receiver<oneshot::Sender<Health>>,
     // Boundaries for which connections were opened ahead of time.
     warmed: Option<DateTime<Utc>>,
     last_prune: Option<Moment>,
@@ -139,6 +144,7 @@ impl Daemon {
                 },
                 Some(ask) = self.asks.recv() => self.answer(ask),
                 Some(heard) = self.heard.recv() => self.hear(heard)?,
+                Some(ask) = self.health_asks.recv() => drop(ask.send(self.health())),
                 () = timer.wait() => {}
                 () = tokio::time::sleep(wake.sleep) => {}
             }
@@ -191,6 +197,7 @@ impl Daemon {
                     telling::log(event);
                     self.switched.note(event, self.clock.uptime());
                     self.metrics.event(event);
+                    self.notifying.wrote();
                 }
             }
             self.executor.carry_out(action);
@@ -310,6 +317,23 @@ impl Daemon {
         }
     }
 
+    /// What keeps the heartbeat back, if anything does.
+    fn health(&self) -> Health {
+        let now = self.clock.now();
+        let late = self.reconciler.report(now).syncs.into_iter().filter(|it| it.overdue_seconds > 0);
+        let trouble = if telling::clock_error(now.wall).is_some() {
+            Some("the clock is wrong")
+        } else if !self.reconciler.is_written() {
+            Some("the ledger takes no writes")
+        } else if self.config.is_none() {
+            Some("no configuration is in force")
+        } else {
+            None
+        };
+        let overdue = late.map(|it| it.name.unwrap_or_else(|| it.id.to_string())).collect();
+        Health { overdue, trouble }
+    }
+
     fn headline(&self) -> String {
         let report = self.reconciler.report(self.clock.now());
         let next =
@@ -392,6 +416,7 @@ impl Daemon {
     fn bring_into_force(&mut self, config: Config) {
         let in_force = in_force(&config);
         self.executor.renew(in_force.organizations.values().cloned().collect());
+        self.notifying.renew(&config.notify, config.heartbeat.as_ref());
         self.reconciler.bring_into_force(in_force);
         self.config_error = None;
         self.config = Some(Arc::new(config));

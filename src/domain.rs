@@ -42,3 +42,5 @@ pub mod verdict;
 pub mod plan;
 
 pub mod watch;
+
+pub mod notice;

@@ -30,6 +30,9 @@ pub mod reconcile;
 // RUNS: wake, reload, pass, sleep, shut down.
 pub mod daemon;
 
+// TELLS PEOPLE: webhooks and the heartbeat.
+pub mod notify;
+
 // COUNTS: events, requests and passes, for Prometheus.
 pub mod metrics;
 

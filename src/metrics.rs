@@ -19,6 +19,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::domain::event::{Event, EventKind};
+use crate::domain::sync::Name;
 use crate::reconcile::{RowReport, RowState};
 
 /// The text format's name in `Content-Type`.
@@ -109,6 +110,7 @@ struct Inner {
     passes: Counter,
     last_pass: FloatGauge,
     write_failures: Counter,
+    notices: Family<Labels, Counter>,
     holds: Gauges,
     not_quiet: FloatGauge,
     overdue: FloatGauge,
@@ -147,6 +149,7 @@ impl Default for Metrics {
             write_failures: r.add("ledger_write_failures", "Writes that did not reach the ledger"),
             not_quiet: r
                 .add("syncs_not_quiet", "Syncs that are paused, or to be, and of which an execution runs"),
+            notices: r.add("notices", "Notices to people, by target and outcome; each failed attempt counts"),
             holds: r.add("holds", "Rows of the ledger, by state"),
             overdue: r.add("overdue_syncs", "Syncs that are held well past their end"),
             failing: r.add("failing_syncs", "Syncs whose last attempt did not succeed"),
@@ -207,6 +210,12 @@ impl Metrics {
     /// Something happened.
     pub fn event(&self, event: &Event) {
         self.0.events.get_or_create(&vec![("event", event.kind.as_str().to_owned())]).inc();
+    }
+
+    /// A notice was sent, was not, or was given up. Targets are those of the file.
+    pub fn notice(&self, target: &Name, outcome: &str) {
+        let target = ("target", target.to_string());
+        self.0.notices.get_or_create(&vec![target, ("outcome", outcome.to_owned())]).inc();
     }
 
     /// A request came to its end. `outcome` is `ok`, or the kind of failure.

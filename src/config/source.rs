@@ -20,6 +20,9 @@ const MOST_SEEN: usize = 8192;
 pub(super) const SECRETS: [&str; 9] =
     ["api_key", "apikey", "api-key", "key", "token", "secret", "password", "bearer", "authorization"];
 
+/// A longer path in a URL is taken for a secret.
+const LONGEST_PATH: usize = 12;
+
 /// A file, and what was found in it so far.
 pub(super) struct Source<'t> {
     name: Arc<str>,
@@ -73,6 +76,11 @@ impl<'t> Source<'t> {
             return;
         }
         let diagnostic = self.diagnostic(severity, span, message, mend);
+        self.found.borrow_mut().push(diagnostic);
+    }
+
+    /// Notes what was put together elsewhere.
+    pub(super) fn note(&self, diagnostic: Diagnostic) {
         self.found.borrow_mut().push(diagnostic);
     }
 
@@ -214,7 +222,12 @@ fn secret_in(line: &str) -> Option<usize> {
     let urls = lower.match_indices("://").filter_map(|(at, slashes)| {
         let start = at + slashes.len();
         let authority = lower[start..].split(['/', '"', '\'', '?', '#']).next()?;
-        authority.contains('@').then_some(start)
+        if authority.contains('@') {
+            return Some(start);
+        }
+        // What comes after a webhook's host is its secret, and no API's URL has as much.
+        let path = lower[start + authority.len()..].split(['"', '\'', ' ']).next()?;
+        (path.len() > LONGEST_PATH).then_some(start + authority.len())
     });
     keys.chain(urls).min()
 }

@@ -19,6 +19,7 @@ use crate::web;
 use crate::web::api::Ask;
 
 use super::executor::Executor;
+use super::notifying::Notifying;
 use super::reload::{NotLoaded, describe, load, warn_of};
 use super::switched::Switched;
 use super::{Daemon, HEARD};
@@ -214,6 +215,9 @@ impl Daemon {
         let dice = fastrand::Rng::new();
         let now = clock.now();
         let metrics = Metrics::default();
+        let (health, health_asks) = mpsc::channel(1);
+        let notifying =
+            Notifying::new(clock, ledger.clone(), metrics.clone(), health, from.contents.told.clone());
         let mut reconciler = Reconciler::new(from.contents.holds, from.contents.watches, None, dice);
         reconciler.remember_orders(from.contents.orders, from.contents.last_order);
         reconciler.remember_selections(from.contents.selections);
@@ -236,6 +240,8 @@ impl Daemon {
             reconciler,
             heard,
             asks,
+            notifying,
+            health_asks,
             warmed: None,
             last_prune: None,
             switched: Switched::default(),

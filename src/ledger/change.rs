@@ -26,6 +26,7 @@ pub(super) enum Write {
     DropOrder(u32),
     PutSelection(Box<Resolution>),
     DropSelection(Name),
+    Told(Name, i64),
     Record(DateTime<Utc>, Box<Event>),
 }
 
@@ -85,6 +86,12 @@ impl Change {
         self
     }
 
+    /// Remembers that a target of notices has been told up to this entry.
+    pub fn told(mut self, target: Name, entry: i64) -> Self {
+        self.0.push(Write::Told(target, entry));
+        self
+    }
+
     /// Adds to the journal that `event` happened `at`.
     pub fn record(mut self, at: DateTime<Utc>, event: Event) -> Self {
         self.0.push(Write::Record(at, Box::new(event)));
@@ -102,6 +109,7 @@ impl Change {
             | Write::DropOrder(_)
             | Write::PutSelection(_)
             | Write::DropSelection(_)
+            | Write::Told(..)
             | Write::Record(..) => None,
         })
     }
@@ -117,6 +125,7 @@ impl Change {
             | Write::DropOrder(_)
             | Write::PutSelection(_)
             | Write::DropSelection(_)
+            | Write::Told(..)
             | Write::Record(..) => None,
         })
     }
@@ -132,7 +141,8 @@ impl Change {
             | Write::PutOrder(_)
             | Write::DropOrder(_)
             | Write::PutSelection(_)
-            | Write::DropSelection(_) => None,
+            | Write::DropSelection(_)
+            | Write::Told(..) => None,
         })
     }
 

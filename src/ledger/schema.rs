@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("0003-executions.sql"),
     include_str!("0006-why-and-states.sql"),
     include_str!("0005-selections.sql"),
+    include_str!("0004-notices.sql"),
 ];
 
 /// The version that `migrations` lead to.

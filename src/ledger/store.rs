@@ -1,6 +1,6 @@
 //! The ledger's file: what is in it, and changing it all at once or not at all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,8 @@ pub struct Contents {
     pub orders: Vec<Order>,
     /// What windows were last found to select, in the order of their names.
     pub selections: Vec<Resolution>,
+    /// Up to which entry of the journal each target of notices has been told.
+    pub told: BTreeMap<Name, i64>,
     /// The highest number that an order ever had; 0 if there never was one.
     pub last_order: u32,
     /// Rows of which nothing could be made, each in words. They stay where
@@ -137,6 +139,13 @@ impl Store {
             Ok(found) => contents.selections.push(found),
             // It will be found again.
             Err(error) => contents.damaged.push(format!("what a window selects: {error}")),
+        })?;
+        each(&snapshot, "SELECT * FROM notice_told", |row| match (row.get("target"), row.get("entry")) {
+            (Ok(target), Ok(entry)) => drop(contents.told.insert(Name::from(String::as_str(&target)), entry)),
+            (target, entry) => {
+                let error = target.err().or(entry.err()).map(|it| it.to_string()).unwrap_or_default();
+                contents.damaged.push(format!("what a target of notices was told: {error}"));
+            }
         })?;
         contents.last_order = snapshot
             .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'operator_order'", [], |row| row.get(0))
@@ -364,6 +373,10 @@ fn perform(transaction: &Transaction<'_>, write: &Write, states: &States<'_>) ->
         Write::DropSelection(window) => transaction
             .prepare_cached("DELETE FROM selection WHERE \"window\" = ?1")?
             .execute([window.as_str()])
+            .map(drop),
+        Write::Told(target, entry) => transaction
+            .prepare_cached("INSERT OR REPLACE INTO notice_told (target, entry) VALUES (?1, ?2)")?
+            .execute(params![target.as_str(), entry])
             .map(drop),
         Write::PutOrder(order) => put_order(transaction, order),
         Write::DropOrder(number) => transaction

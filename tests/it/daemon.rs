@@ -7,6 +7,7 @@ mod executions;
 mod glass;
 mod lessons;
 mod night;
+mod notices;
 mod notify;
 mod operator;
 mod orders;

@@ -1,0 +1,322 @@
+//! Tells people what the journal says, and that all is well.
+//!
+//! A task for each target reads what was written since it was last told
+//! something, so a daemon that dies, or a webhook that is down for an hour, costs
+//! nothing but time. None of it is ever waited for by a pass.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+use tracing::{debug, error, info, warn};
+
+use crate::clock::Clock;
+use crate::domain::backoff::Backoff;
+use crate::domain::event::EventKind;
+use crate::domain::notice::{self, Batch, HEALERS, Heard, Heartbeat, Notice, Target, reminder_after};
+use crate::domain::sync::Name;
+use crate::ledger::{Change, HistoryQuery, Ledger, LedgerError};
+use crate::metrics::Metrics;
+use crate::notify::{Messenger, SendError};
+
+/// Entries that are looked at together.
+const MOST_ENTRIES: usize = 2000;
+
+/// What happens within this is looked at together.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// An entry was announced and is not there yet: it is looked for again.
+const LOOKED_AGAIN: Duration = Duration::from_secs(10);
+
+/// After the journal could not be read.
+const LEDGER_PAUSE: Duration = Duration::from_mins(1);
+
+/// The loop answers sooner than this, or does not run any more.
+const ANSWERED: Duration = Duration::from_secs(10);
+
+/// A refusal that is not about time is tried so often.
+const MOST_REFUSALS: u32 = 10;
+
+/// A target that fails is told of again after so many attempts.
+const TOLD_EVERY: u32 = 50;
+
+const RETRY: Backoff = Backoff { initial: Duration::from_secs(2), max: Duration::from_mins(5) };
+
+/// How the daemon is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Health {
+    /// The names of syncs that are held well past their end.
+    pub(super) overdue: Vec<String>,
+    /// What else keeps the heartbeat back.
+    pub(super) trouble: Option<&'static str>,
+}
+
+/// Asks the loop how it is.
+pub(super) type HealthAsks = mpsc::Sender<oneshot::Sender<Health>>;
+
+/// All that tells people.
+#[derive(Debug)]
+pub(super) struct Notifying {
+    clock: Clock,
+    ledger: Ledger,
+    metrics: Metrics,
+    health: HealthAsks,
+    // Up to which entry each target has been told.
+    told: Arc<Mutex<BTreeMap<Name, i64>>>,
+    // Counts what was written.
+    written: watch::Sender<u64>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Drop for Notifying {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Notifying {
+    pub(super) fn new(
+        clock: Clock,
+        ledger: Ledger,
+        metrics: Metrics,
+        health: HealthAsks,
+        told: BTreeMap<Name, i64>,
+    ) -> Self {
+        let told = Arc::new(Mutex::new(told));
+        Self { clock, ledger, metrics, health, told, written: watch::Sender::new(0), tasks: vec![] }
+    }
+
+    /// Something is being written into the journal.
+    pub(super) fn wrote(&self) {
+        self.written.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn stop(&mut self) {
+        for task in self.tasks.drain(..) {
+            task.abort();
+        }
+    }
+
+    /// Tells these from now on, and nobody else.
+    pub(super) fn renew(&mut self, targets: &[Target], heartbeat: Option<&Heartbeat>) {
+        self.stop();
+        if targets.is_empty() && heartbeat.is_none() {
+            return;
+        }
+        let Some(messenger) = Messenger::new() else {
+            error!("Nobody can be told anything: the system's certificate authorities cannot be read");
+            return;
+        };
+        let teller = |target: &Target| Teller {
+            target: target.clone(),
+            messenger: messenger.clone(),
+            clock: self.clock,
+            ledger: self.ledger.clone(),
+            metrics: self.metrics.clone(),
+            told: Arc::clone(&self.told),
+            written: self.written.subscribe(),
+        };
+        let mut tasks = Vec::new();
+        for target in targets {
+            tasks.push(tokio::spawn(teller(target).tell()).abort_handle());
+        }
+        let reminded: Vec<Teller> =
+            targets.iter().filter(|it| it.events.contains(&EventKind::Overdue)).map(teller).collect();
+        if !reminded.is_empty() {
+            let (health, written) = (self.health.clone(), self.written.subscribe());
+            tasks.push(tokio::spawn(remind(reminded, health, written)).abort_handle());
+        }
+        if let Some(heartbeat) = heartbeat {
+            tasks.push(tokio::spawn(beat(heartbeat.clone(), messenger, self.health.clone())).abort_handle());
+        }
+        self.tasks = tasks;
+    }
+}
+
+/// Tells one target.
+struct Teller {
+    target: Target,
+    messenger: Messenger,
+    clock: Clock,
+    ledger: Ledger,
+    metrics: Metrics,
+    told: Arc<Mutex<BTreeMap<Name, i64>>>,
+    written: watch::Receiver<u64>,
+}
+
+impl Teller {
+    async fn tell(mut self) {
+        let mut heard = Heard::default();
+        loop {
+            match self.tell_what_is_new(&mut heard).await {
+                Ok(Some(wait)) => tokio::time::sleep(wait).await,
+                Ok(None) => {
+                    if self.written.changed().await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(LedgerError::Stopped) => return,
+                Err(error) => {
+                    debug!(target = %self.target.name, error = %error, "Could not read what is to be told");
+                    tokio::time::sleep(LEDGER_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Tells what is ripe. How long to wait for the rest; `None` if there is none.
+    async fn tell_what_is_new(&mut self, heard: &mut Heard) -> Result<Option<Duration>, LedgerError> {
+        let is_new = self.written.has_changed().unwrap_or_default();
+        self.written.mark_unchanged();
+        let from = self.from().await?;
+        let kinds = self.target.events.iter().chain(HEALERS);
+        let query = HistoryQuery {
+            after_id: Some(from),
+            events: kinds.copied().collect(),
+            limit: Some(MOST_ENTRIES),
+            ..HistoryQuery::default()
+        };
+        let entries = self.ledger.history(query).await?;
+        let entries: Vec<_> =
+            entries.into_iter().map(|it| notice::Entry { id: it.id, at: it.at, event: it.event }).collect();
+        let now = self.clock.now().wall;
+        match self.target.batch(&entries, heard, now) {
+            None => Ok(is_new.then_some(LOOKED_AGAIN)),
+            Some(Batch::Wait(until)) => Ok(Some((until - now).to_std().unwrap_or_default().max(PAUSE))),
+            Some(Batch::Tell { notices, up_to, too_old }) => {
+                if too_old > 0 {
+                    warn!(target = %self.target.name, events = too_old, "Too old to be told, see the history");
+                }
+                for it in &notices {
+                    self.deliver(it).await;
+                }
+                self.told
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(self.target.name.clone(), up_to);
+                if !notices.is_empty() || too_old > 0 {
+                    self.ledger.commit(Change::new().told(self.target.name.clone(), up_to)).await?;
+                }
+                Ok(Some(Duration::ZERO))
+            }
+        }
+    }
+
+    /// The last entry that it has been told. Who was never told anything hears
+    /// what happens from now on.
+    async fn from(&self) -> Result<i64, LedgerError> {
+        let known = self.told.lock().unwrap_or_else(PoisonError::into_inner).get(&self.target.name).copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let newest = HistoryQuery { limit: Some(1), newest_first: true, ..HistoryQuery::default() };
+        let last = self.ledger.history(newest).await?.first().map_or(0, |it| it.id);
+        self.ledger.commit(Change::new().told(self.target.name.clone(), last)).await?;
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(self.target.name.clone(), last);
+        Ok(last)
+    }
+
+    /// Sends it until it is taken, or no longer news.
+    async fn deliver(&self, notice: &Notice) {
+        let name = &self.target.name;
+        let mut failures = 0;
+        while let Err(error) = self.messenger.send(&self.target, notice).await {
+            failures += 1;
+            if failures == 1 || failures % TOLD_EVERY == 0 {
+                warn!(target = %name, attempt = failures, "Could not send a notice: {error}");
+            }
+            if is_hopeless(&error, failures) || self.is_old(notice.at) {
+                error!(target = %name, "Gave up on a notice: {error}: {}", notice.title);
+                self.metrics.notice(name, "dropped");
+                return;
+            }
+            self.metrics.notice(name, "failed");
+            tokio::time::sleep(wait(&error, failures)).await;
+        }
+        self.metrics.notice(name, "sent");
+        debug!(target = %name, "Sent a notice: {}", notice.title);
+    }
+
+    fn is_old(&self, at: DateTime<Utc>) -> bool {
+        at + notice::OLDEST < self.clock.now().wall
+    }
+}
+
+fn is_hopeless(error: &SendError, failures: u32) -> bool {
+    matches!(error, SendError::Refused { .. }) && failures >= MOST_REFUSALS
+}
+
+fn wait(error: &SendError, failures: u32) -> Duration {
+    match error {
+        SendError::Later { retry_after: Some(wait), .. } => *wait,
+        SendError::Later { .. }
+        | SendError::NoAddress(_)
+        | SendError::NoAnswer(_)
+        | SendError::Refused { .. } => RETRY.cap(failures).mul_f64(f64::midpoint(1.0, fastrand::f64())),
+    }
+}
+
+async fn ask(health: &HealthAsks) -> Option<Health> {
+    let (reply, answer) = oneshot::channel();
+    health.send(reply).await.ok()?;
+    tokio::time::timeout(ANSWERED, answer).await.ok()?.ok()
+}
+
+/// Says again, at growing gaps, that something is overdue.
+async fn remind(tellers: Vec<Teller>, health: HealthAsks, mut written: watch::Receiver<u64>) {
+    let mut told = 0;
+    loop {
+        let overdue = ask(&health).await.map(|it| it.overdue).unwrap_or_default();
+        if overdue.is_empty() {
+            told = 0;
+            if written.changed().await.is_err() {
+                return;
+            }
+            tokio::time::sleep(LOOKED_AGAIN).await;
+            continue;
+        }
+        if told > 0 {
+            for teller in &tellers {
+                let reminder = Notice::reminder(&overdue, teller.clock.now().wall);
+                if let Err(error) = teller.messenger.send(&teller.target, &reminder).await {
+                    warn!(target = %teller.target.name, "Could not send a reminder: {error}");
+                    teller.metrics.notice(&teller.target.name, "failed");
+                } else {
+                    teller.metrics.notice(&teller.target.name, "sent");
+                }
+            }
+        }
+        // The first word of it is the event's own.
+        told += 1;
+        tokio::time::sleep(reminder_after(told)).await;
+    }
+}
+
+/// Calls the address as long as all is well; its silence calls somebody.
+async fn beat(heartbeat: Heartbeat, messenger: Messenger, health: HealthAsks) {
+    let mut last = None;
+    loop {
+        let trouble = match ask(&health).await {
+            None => Some("the daemon does not answer itself".to_owned()),
+            Some(Health { overdue, .. }) if !overdue.is_empty() => Some(format!("{} overdue", overdue.len())),
+            Some(Health { trouble, .. }) => trouble.map(str::to_owned),
+        };
+        let outcome = match trouble {
+            Some(trouble) => Err(format!("held back: {trouble}")),
+            None => messenger.beat(&heartbeat).await.map_err(|error| error.to_string()),
+        };
+        // Told when it changes, and not with each beat.
+        if last.as_ref() != Some(&outcome) {
+            match &outcome {
+                Ok(()) => info!("Heartbeat: all is well"),
+                Err(error) => warn!("No heartbeat: {error}"),
+            }
+            last = Some(outcome);
+        }
+        tokio::time::sleep(heartbeat.interval).await;
+    }
+}
