@@ -118,10 +118,15 @@ fn address(address: &Address, environment: &Environment<'_>) -> Result<Url, Send
     let read = match address {
         Address::Written(url) => url.clone(),
         Address::Kept(source) => {
-            key::read(source, environment).map_err(|error| SendError::NoAddress(error.to_string()))?
+            key::read(source, environment).map_err(|error| SendError::NoAddress(with_cause(&error)))?
         }
     };
     parse(&read).map_err(|problem| SendError::NoAddress(problem.to_owned()))
+}
+
+fn with_cause(error: &key::KeyError) -> String {
+    let cause = std::error::Error::source(error).map(|it| format!(": {it}"));
+    format!("{error}{}", cause.unwrap_or_default())
 }
 
 /// What is wrong with an address, without the address.
@@ -181,8 +186,7 @@ fn slack(notice: &Notice, host: &str) -> Value {
     if text.chars().count() > LONGEST_TEXT {
         text = text.chars().take(LONGEST_TEXT).collect::<String>() + " …";
     }
-    text.push_str(&format!("\n_intermission on {}_", escaped(host)));
-    json!({ "text": text })
+    json!({ "text": format!("{text}\n_intermission on {}_", escaped(host)) })
 }
 
 /// The three characters that Slack's markup takes for its own

@@ -8,14 +8,13 @@ use toml::de::DeValue;
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::organization::name_of;
-use super::reader::{Table, wrong_type};
-use super::source::Source;
+use super::reader::{Table, nearest, wrong_type};
+use super::source::{Source, quote};
 use crate::domain::event::EventKind;
 use crate::domain::notice::{Address, DEFAULT_EVENTS, Format, Heartbeat, Target};
 use crate::domain::organization::KeySource;
 use crate::domain::sync::Name;
 use crate::key::Environment;
-use crate::notify;
 
 const EXAMPLE: &str = "`url_file = \"/etc/intermission/slack-url\"`";
 
@@ -99,7 +98,7 @@ fn address(
         }
     };
     let address = url.or(file).or(credential)?;
-    if let Err(problem) = notify::check(&address, environment) {
+    if let Err(problem) = crate::notify::check(&address, environment) {
         let mend =
             format!("write {EXAMPLE}, and the address alone into that file, which not everybody may read");
         match address {
@@ -128,17 +127,16 @@ fn events(table: &mut Table<'_>, source: &Source<'_>) -> BTreeSet<EventKind> {
             wrong_type(source, "events", value, "a list of names", "write `events = [\"overdue\"]`");
             continue;
         };
-        match text.parse() {
-            Ok(kind) => drop(events.insert(kind)),
-            Err(_) => {
-                let known = EventKind::ALL.iter().map(|it| it.as_str());
-                let mend = match super::reader::nearest(text, known) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "docs/operations.md lists the events".to_owned(),
-                };
-                source.error(value.span(), format!("there is no event {}", super::source::quote(text)), mend);
-            }
+        if let Ok(kind) = text.parse() {
+            events.insert(kind);
+            continue;
         }
+        let known = EventKind::ALL.iter().map(|it| it.as_str());
+        let mend = match nearest(text, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "docs/operations.md lists the events".to_owned(),
+        };
+        source.error(value.span(), format!("there is no event {}", quote(text)), mend);
     }
     events
 }

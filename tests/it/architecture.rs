@@ -22,7 +22,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("polytomic", &["domain"]),
     ("systemd", &[]),
     ("tzdb", &["domain"]),
-    ("config", &["domain", "key", "tzdb"]),
+    ("config", &["domain", "key", "notify::check", "tzdb"]),
+    ("notify", &["domain", "key"]),
     // Speaks of rows and of pace, and holds neither the ledger nor a client.
     ("reconcile", &["domain", "ledger::Change", "polytomic::Limits", "polytomic::throttle"]),
     // Is told facts, and shows the report's rows as numbers.
@@ -51,6 +52,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "key",
             "ledger",
             "metrics",
+            "notify",
             "polytomic",
             "reconcile",
             "systemd",

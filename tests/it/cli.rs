@@ -228,6 +228,7 @@ fn help_names_the_commands_that_there_are_and_no_other() {
             "exempt",
             "why",
             "forget",
+            "notify",
             "backup",
             "demo",
             "schema",

@@ -96,8 +96,8 @@ fn the_example_parses_with_every_line_that_is_commented_out() {
         |line: &str| line.strip_prefix('#').is_some_and(|rest| !rest.is_empty() && !rest.starts_with(' '));
     let lines = EXAMPLE.lines().map(|line| if is_key(line) { &line[1..] } else { line });
     let config = parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();
-    // The key files and the certificates are not there, and nothing else is wrong.
-    assert_eq!(config.key_problems.len(), 3, "{:?}", config.key_problems);
+    // The key files, the certificates and the addresses are not there, and nothing else is wrong.
+    assert_eq!(config.key_problems.len(), 5, "{:?}", config.key_problems);
     assert_eq!(config.warnings, []);
     assert_eq!(config.organizations.len(), 2);
 }
@@ -469,14 +469,39 @@ fn a_selection_that_says_nothing_or_too_much_is_refused() {
 #[test]
 fn keys_that_are_not_built_are_refused() {
     check_table("preflight = \"1h\"", "reconcile", 1, "`preflight` is not supported yet", LATER);
-    check_refused(
-        "[[notify]]\nformat = \"slack\"\n",
-        &[&format!("1:3 `notify` is not supported yet | {LATER}")],
-    );
-    check_refused(
-        "[heartbeat]\ninterval = \"5m\"\n",
-        &[&format!("1:2 `heartbeat` is not supported yet | {LATER}")],
-    );
+}
+
+#[test]
+fn targets_of_notices_that_are_wrong_are_refused_without_their_address() {
+    let secret = "https://hooks.example.com/services/T000/s3cret";
+    for (lines, refusal) in [
+        (
+            "format = \"slack\"",
+            "1:1 `url_file` is missing in [[notify]] | write `url_file = \"/etc/intermission/slack-url\"`, and the address into that file",
+        ),
+        (
+            &format!("url = \"{secret}\""),
+            "1:1 `format` is missing in [[notify]] | write `format = \"slack\"` or `format = \"json\"`",
+        ),
+        (
+            &format!("format = \"slack\"\nurl = \"{secret}\"\nurl_credential = \"x\""),
+            "1:1 `url` and `url_credential` both say where to send | remove one of them",
+        ),
+        (
+            &format!("format = \"slack\"\nurl = \"{secret}\"\nevents = [\"overdeu\"]"),
+            "4:11 there is no event `overdeu` | did you mean `overdue`?",
+        ),
+        (
+            "format = \"json\"\nurl = \"http://hooks.example.com/s3cret-of-theirs\"",
+            "3:7 there is no address: it does not start with `https://`, and would be sent in the clear | write \
+             `url_file = \"/etc/intermission/slack-url\"`, and the address alone into that file, which not everybody may read",
+        ),
+    ] {
+        let text = format!("[[notify]]\n{lines}\n");
+        check_refused(&text, &[refusal]);
+        let rejected = parse(&text).unwrap_err();
+        assert!(!rejected.render(false).contains("s3cret"), "{}", rejected.render(false));
+    }
 }
 
 #[test]

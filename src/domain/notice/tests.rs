@@ -1,3 +1,5 @@
+//! What becomes one message, and when it is told.
+
 use uuid::Uuid;
 
 use super::*;
@@ -47,8 +49,9 @@ fn wait(entries: &[Entry], seconds: i64) -> DateTime<Utc> {
 
 #[test]
 fn a_window_of_four_hundred_syncs_is_one_message() {
-    let mut entries: Vec<Entry> =
-        (0..400).map(|it| entry(it, 0, EventKind::Skipped, Some("nightly"), Some(it as u128))).collect();
+    let mut entries: Vec<Entry> = (0_i32..400)
+        .map(|it| entry(it.into(), 0, EventKind::Skipped, Some("nightly"), Some(it.unsigned_abs().into())))
+        .collect();
     entries.push(entry(400, 1, EventKind::WindowClosed, Some("nightly"), None));
     assert_eq!(wait(&entries, 2), at(6));
     let notices = told(&entries, 6);

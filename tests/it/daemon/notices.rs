@@ -49,7 +49,7 @@ impl Webhook {
 }
 
 /// One request, and the connection is closed.
-fn serve(mut stream: TcpStream, heard: &Mutex<Vec<Request>>, answers: &Mutex<Vec<&'static str>>) {
+fn serve(mut stream: TcpStream, requests: &Mutex<Vec<Request>>, answers: &Mutex<Vec<&'static str>>) {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     let (head, body) = loop {
@@ -68,7 +68,7 @@ fn serve(mut stream: TcpStream, heard: &Mutex<Vec<Request>>, answers: &Mutex<Vec
     let line = head.lines().next().unwrap().to_owned();
     let id = field(&head, "idempotency-key").map(str::to_owned);
     let body = serde_json::from_str(&body).unwrap_or(Value::Null);
-    heard.lock().unwrap().push(Request { line, id, body });
+    requests.lock().unwrap().push(Request { line, id, body });
     let mut answers = answers.lock().unwrap();
     let status = if answers.is_empty() { "200 OK" } else { answers.remove(0) };
     let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
