@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub mod api;
 mod connection;
+pub mod ics;
 mod page;
 pub mod peer;
 mod public;

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::file::{self, Read};
 use super::table::{Mood, Rows, count};
 use super::timeline::Timeline;
-use super::{Exit, Failure, Format, FormatArgument, Global, Outcome, screen, times};
+use super::{Exit, Failure, Global, Outcome, screen, times};
 use crate::domain::advice;
 use crate::domain::window::Occurrence;
 use crate::web::api::Upcoming;
+use crate::web::ics;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -25,8 +26,20 @@ pub(super) struct Arguments {
     /// Or for how many days
     #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(1..))]
     days: u16,
-    #[command(flatten)]
-    format: FormatArgument,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// How it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+    /// For calendars, RFC 5545
+    Ics,
 }
 
 /// A span of time, `[from, until)`.
@@ -39,13 +52,11 @@ struct Span {
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     let read = file::read_with_orders(global)?;
     let span = span(arguments, &read)?;
-    match arguments.format.format {
-        Format::Json => screen::say_json(&Upcoming::of(
-            &read.config.calendar,
-            &read.tzdb.to_string(),
-            span.from,
-            span.until,
-        ))?,
+    let (calendar, tzdb) = (&read.config.calendar, read.tzdb.to_string());
+    let Span { from, until } = span;
+    match arguments.format {
+        Format::Json => screen::say_json(&Upcoming::of(calendar, &tzdb, from, until))?,
+        Format::Ics => screen::say_text(&ics::calendar(calendar, from, until, read.now))?,
         Format::Table => screen::say(&table(&read, span))?,
     }
     Ok(Exit::Success)

@@ -347,7 +347,7 @@ fn about(it: &Snapshot) -> Markup {
                 dd {
                     a href="/api/v1/status" { "status" } ", " a href="/api/v1/upcoming" { "upcoming" } ", "
                     a href="/api/v1/windows" { "windows" } ", " a href="/api/v1/history" { "history" } ", "
-                    a href="/api/v1/openapi.json" { "their description" } ", " a href="/metrics" { "metrics" }
+                    a href="/api/v1/openapi.json" { "their description" } ", " a href="/metrics" { "metrics" } ", " a href="/calendar.ics" { "calendar" }
                 }
             }
         }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use super::api::{Ask, HistoryRequest, JournalLine, Refusal, Snapshot, Upcoming, WindowLine};
 use super::connection::Bounded;
-use super::{ask, page};
+use super::{ask, ics, page};
 use crate::domain::calendar::Calendar;
 use crate::metrics::{self, Metrics};
 
@@ -101,6 +101,7 @@ fn routes(source: Arc<Source>) -> Router {
         .route("/", get(home))
         .route("/style.css", file("text/css; charset=utf-8", include_str!("page/style.css")))
         .route("/script.js", file("text/javascript; charset=utf-8", include_str!("page/script.js")))
+        .route("/calendar.ics", get(calendar))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
@@ -256,21 +257,39 @@ async fn history(State(source): State<Arc<Source>>, Query(request): Query<Histor
     Ok(json(ask(source.asks.clone(), |reply| Ask::History { request, reply }).await??))
 }
 
-/// Which span is asked for: from now on for two weeks, unless it is said.
+/// Which span is asked for: from now on, unless it is said.
 #[derive(Debug, Deserialize)]
 struct Span {
     from: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
 }
 
+impl Span {
+    /// The span, for so many days unless it is said.
+    fn or(&self, now: DateTime<Utc>, days: i64) -> Result<(DateTime<Utc>, DateTime<Utc>), Refusal> {
+        let from = self.from.unwrap_or(now);
+        let until = self.until.or_else(|| from.checked_add_signed(TimeDelta::days(days))).unwrap_or(from);
+        if from < until && until - from <= TimeDelta::days(MOST_DAYS) {
+            return Ok((from, until));
+        }
+        let message = format!("the end of the span comes after its start, at most {MOST_DAYS} days");
+        Err(Refusal::BadRequest { message })
+    }
+}
+
+/// Calendars subscribe to it.
+async fn calendar(State(source): State<Arc<Source>>, Query(span): Query<Span>) -> Answer {
+    let taken = source.take().await?;
+    let (from, until) = span.or(taken.snapshot.at, MOST_DAYS)?;
+    let calendar = taken.snapshot.calendar.clone().unwrap_or_default();
+    let work = move || ics::calendar(&calendar, from, until, taken.snapshot.at);
+    let text = source.work(work).await?;
+    Ok(([(header::CONTENT_TYPE, ics::CONTENT_TYPE)], text).into_response())
+}
+
 async fn upcoming(State(source): State<Arc<Source>>, Query(span): Query<Span>) -> Answer {
     let taken = source.take().await?;
-    let from = span.from.unwrap_or(taken.snapshot.at);
-    let until = span.until.or_else(|| from.checked_add_signed(TimeDelta::days(14))).unwrap_or(from);
-    if until <= from || TimeDelta::days(MOST_DAYS) < until - from {
-        let message = format!("the end of the span comes after its start, at most {MOST_DAYS} days");
-        return Err(Refusal::BadRequest { message });
-    }
+    let (from, until) = span.or(taken.snapshot.at, 14)?;
     let calendar = taken.snapshot.calendar.clone().unwrap_or_default();
     let work = move || Upcoming::of(&calendar, &taken.snapshot.status.daemon.tzdb, from, until);
     Ok(json(source.work(work).await?))

@@ -397,6 +397,11 @@ fn upcoming_tells_occurrences_and_pauses() {
         "1 occurrence, 1 pause",
     ]);
     place.run(&["upcoming", "--from", "now", "--until", "+2d"]).with(0).says(&["no window is open"]);
+    let ics = place.run(&["upcoming", "--from", "2040-06-01T12:00:00Z", "--format", "ics"]).with(0).out;
+    assert!(ics.starts_with("BEGIN:VCALENDAR\r\n") && ics.ends_with("END:VCALENDAR\r\n"), "{ics}");
+    let opens = "\r\nDTSTART:20400603T020000Z\r\n";
+    assert!(ics.contains("\r\nUID:patching/2040-06-03T02:00:00Z@intermission\r\n"), "{ics}");
+    assert!(ics.contains(opens) && ics.contains("SUMMARY:patching: 1 sync paused"), "{ics}");
 }
 
 #[test]

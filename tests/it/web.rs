@@ -2,6 +2,7 @@
 //! plays, and from the outside, with the daemon.
 
 mod browser;
+mod calendar;
 mod schema;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use intermission::config::{self, Context};
+use intermission::domain::calendar::Calendar;
 use intermission::domain::event::{Event, EventKind};
 use intermission::domain::sync::{Name, SyncKind};
 use intermission::domain::zone::Zone;
@@ -41,6 +43,15 @@ fn at(text: &str) -> DateTime<Utc> {
 
 fn id(number: u128) -> Uuid {
     Uuid::from_u128(0x248d_f4b7_aa70_47b8_a036_0000_0000_0000 + number)
+}
+
+/// The calendar of a configuration file.
+fn calendar_of(text: &str, now: DateTime<Utc>) -> Calendar {
+    let tzdb = Tzdb::bundled();
+    let environment = |_: &str| None;
+    let context = Context { now, tzdb: &tzdb, environment: &environment };
+    let text = format!("timezone = \"Europe/Amsterdam\"\n{text}");
+    config::parse("intermission.toml", &text, &context).unwrap_or_else(|it| panic!("{it}")).calendar
 }
 
 /// Thursday noon, all well: two windows, nothing paused.

@@ -1,0 +1,79 @@
+//! The occurrences of windows as iCalendar, [RFC 5545], for people's calendars:
+//! `/calendar.ics` and `upcoming --format ics`.
+//!
+//! [RFC 5545]: https://www.rfc-editor.org/rfc/rfc5545
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use icalendar::{Component, Event, EventLike, Property};
+
+use super::times;
+use crate::domain::advice;
+use crate::domain::calendar::Calendar;
+use crate::domain::window::{Occurrence, Window};
+
+/// What it is served as.
+pub const CONTENT_TYPE: &str = "text/calendar; charset=utf-8";
+
+/// Of more occurrences than these, the first.
+const MOST_EVENTS: usize = 2000;
+
+/// Of more syncs than these, their number is told.
+const MOST_SYNCS: usize = 50;
+
+/// Every occurrence that touches `[from, until)`, as an event of its own: no
+/// rule of recurrence says what a time zone's clocks and operators change. Made
+/// at `at`, which calendars compare with what they have.
+pub fn calendar(calendar: &Calendar, from: DateTime<Utc>, until: DateTime<Utc>, at: DateTime<Utc>) -> String {
+    let occurrences = calendar.occurrences(from, until);
+    let mut told = "What intermission pauses syncs for".to_owned();
+    if occurrences.len() > MOST_EVENTS {
+        told += &format!("; only the first {MOST_EVENTS} of {} occurrences", occurrences.len());
+    }
+    // The crate's constructor names itself as the product.
+    let mut it = icalendar::Calendar::empty();
+    for (key, value) in [
+        ("VERSION", "2.0"),
+        ("PRODID", concat!("-//intermission//", env!("CARGO_PKG_VERSION"), "//EN")),
+        ("CALSCALE", "GREGORIAN"),
+        ("METHOD", "PUBLISH"),
+    ] {
+        it.append_property(Property::new(key, value));
+    }
+    it.name("Maintenance windows").description(&told);
+    let whole = |it: &Occurrence| Some(event(calendar.window(it.window.as_str())?, it, at));
+    it.extend(occurrences.iter().take(MOST_EVENTS).filter_map(whole));
+    it.to_string()
+}
+
+fn event(window: &Window, it: &Occurrence, at: DateTime<Utc>) -> Event {
+    // An event whose end moves, on an operator's word, stays the same event.
+    let opens = it.opens.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    Event::new()
+        .uid(&format!("{}/{opens}@intermission", window.name))
+        .timestamp(at)
+        .starts(it.opens)
+        .ends(it.closes)
+        .summary(&format!("{}: {} paused", window.name, syncs(window.syncs.len())))
+        .description(&describe(window, it))
+        .done()
+}
+
+fn syncs(number: usize) -> String {
+    if number == 1 { "1 sync".to_owned() } else { format!("{number} syncs") }
+}
+
+// The file's texts are one line each, so none can begin a property of its own.
+fn describe(window: &Window, it: &Occurrence) -> String {
+    let zone = window.times.zone();
+    let mut lines: Vec<String> = window.description.iter().cloned().collect();
+    lines.push(format!("{} to {}, {zone}", times::show(it.opens, zone), times::show(it.closes, zone)));
+    if it.pauses < it.opens {
+        lines.push(format!("Syncs are paused from {} on", times::show(it.pauses, zone)));
+    }
+    lines.extend(advice::notes(window, it).iter().map(|note| format!("Clocks: {note}")));
+    lines.extend(window.syncs.iter().take(MOST_SYNCS).map(|it| format!("{} {it}", it.kind)));
+    if window.syncs.len() > MOST_SYNCS {
+        lines.push(format!("and {} more", window.syncs.len() - MOST_SYNCS));
+    }
+    lines.join("\n")
+}
