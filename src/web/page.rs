@@ -1,7 +1,9 @@
 //! The status page, made on the server. It is whole without its script, which
 //! only fetches it again; states are told in words, never by colour alone.
 
+pub(super) mod sync;
 mod timeline;
+pub(super) mod window;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use maud::{DOCTYPE, Markup, html};
@@ -10,9 +12,10 @@ use super::api::{JournalLine, Snapshot};
 use super::times::{distance, span};
 use crate::domain::advice;
 use crate::domain::calendar::Calendar;
+use crate::domain::sync::{Name, SyncRef};
 use crate::domain::window::{Occurrence, Window};
 use crate::domain::zone::Zone;
-use crate::reconcile::{RowReport, RowState};
+use crate::reconcile::{OrderReport, RowReport, RowState};
 
 /// How far ahead the page looks.
 const DAYS: i64 = 7;
@@ -22,9 +25,44 @@ const MOST_WINDOWS: usize = 500;
 const MOST_ROWS: usize = 200;
 const MOST_UPCOMING: usize = 12;
 
-/// The whole page.
+/// The status page.
 pub(super) fn home(it: &Snapshot, journal: &[JournalLine]) -> Markup {
     let verdict = Verdict::of(it);
+    frame(
+        it,
+        verdict.mood.word(),
+        html! {
+            (headline(it, &verdict))
+            (troubles(it))
+            (timeline::draw(it))
+            (holds(it))
+            (orders(it))
+            div.pair {
+                (upcoming(it))
+                (changes(it, journal))
+            }
+            (about(it))
+        },
+    )
+}
+
+/// What somebody sees who follows a link to what is not there, or no more.
+pub(super) fn missing(it: &Snapshot, what: &str) -> Markup {
+    frame(
+        it,
+        "Not here",
+        html! {
+            section aria-labelledby="verdict" {
+                h1 #verdict { "Not here" }
+                p { (what) }
+                p { a href="/" { "Back to the state of things" } }
+            }
+        },
+    )
+}
+
+/// What all pages have around them.
+fn frame(it: &Snapshot, title: &str, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -32,7 +70,7 @@ pub(super) fn home(it: &Snapshot, journal: &[JournalLine]) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (verdict.mood.word()) " – intermission" }
+                title { (title) " – intermission" }
                 link rel="stylesheet" href="/style.css";
                 script src="/script.js" defer {}
                 noscript { meta http-equiv="refresh" content="15"; }
@@ -40,20 +78,10 @@ pub(super) fn home(it: &Snapshot, journal: &[JournalLine]) -> Markup {
             body {
                 a.skip href="#main" { "Skip to the state of things" }
                 header.top {
-                    p.brand { "intermission" }
+                    p.brand { a href="/" { "intermission" } }
                     p.quiet { "Seen " (time(it.at, &it.zone)) " " span #stale hidden { "– not reached since" } }
                 }
-                main #main tabindex="-1" {
-                    (headline(it, &verdict))
-                    (troubles(it))
-                    (timeline::draw(it))
-                    (holds(it))
-                    div.pair {
-                        (upcoming(it))
-                        (recent(it, journal))
-                    }
-                    (about(it))
-                }
+                main #main tabindex="-1" { (body) }
             }
         }
     }
@@ -151,13 +179,13 @@ fn next(it: &Snapshot) -> Markup {
     let opening = windows().filter_map(|window| Some((window.next_opening(it.at)?, window)));
     if let Some((closing, window)) = open.min_by_key(|(it, _)| it.closes) {
         return html! {
-            "Open: " b { (closing.window) } " until " (time(closing.closes, window.times.zone()))
+            "Open: " b { (window_link(it, &closing.window)) } " until " (time(closing.closes, window.times.zone()))
             ", " (distance(closing.closes, it.at))
         };
     }
     if let Some((next, window)) = opening.min_by_key(|(it, _)| it.opens) {
         return html! {
-            "Next: " b { (next.window) } " on " (time(next.opens, window.times.zone()))
+            "Next: " b { (window_link(it, &next.window)) } " on " (time(next.opens, window.times.zone()))
             ", " (distance(next.opens, it.at))
         };
     }
@@ -240,17 +268,19 @@ fn holds(it: &Snapshot) -> Markup {
 }
 
 fn hold(it: &Snapshot, row: &RowReport) -> Markup {
-    let windows: Vec<&str> = row.windows.iter().map(crate::domain::sync::Name::as_str).collect();
     html! {
         tr {
             th scope="row" data-label="Sync" {
-                (label(row))
+                (sync::link(&row_sync(row), &label(row)))
                 span.id { (row.kind) " " (row.id) @if row.organization.as_str() != "default" { ", " (row.organization) } }
             }
             td data-label="State" {
                 span class=(badge(row)) { (if row.overdue_seconds > 0 { "overdue".to_owned() } else { row.state_in_words() }) }
             }
-            td data-label="Windows" { (if windows.is_empty() { "–".to_owned() } else { windows.join(", ") }) }
+            td data-label="Windows" {
+                @if row.windows.is_empty() { "–" }
+                @for (index, window) in row.windows.iter().enumerate() { @if index > 0 { ", " } (window_link(it, window)) }
+            }
             td data-label="Since" { (maybe(row.since, it)) }
             td data-label="Until" { (maybe(row.until, it)) }
             td data-label="Last error" {
@@ -261,6 +291,56 @@ fn hold(it: &Snapshot, row: &RowReport) -> Markup {
             }
         }
     }
+}
+
+fn orders(it: &Snapshot) -> Markup {
+    let orders = &it.status.orders;
+    html! {
+        @if !orders.is_empty() {
+            section aria-labelledby="orders" {
+                h2 #orders { "What operators ordered" }
+                ol.list {
+                    @for order in orders.iter().take(MOST_ROWS) { li { (order_of(it, order)) } }
+                }
+                @if orders.len() > MOST_ROWS { p.quiet { "And " (orders.len() - MOST_ROWS) " more" } }
+            }
+        }
+    }
+}
+
+fn order_of(it: &Snapshot, order: &OrderReport) -> Markup {
+    let is_later = it.at < order.from;
+    html! {
+        b { (order.name) } " " span class=(if is_later { "badge" } else { "badge paused" }) { (order.what) }
+        " "
+        @match (&order.window, order.syncs) {
+            (Some(window), _) => { (window_link(it, window)) }
+            (None, Some(1)) => { "1 sync" }
+            (None, Some(number)) => { (number) " syncs" }
+            (None, None) => { "all syncs" }
+        }
+        br;
+        @if is_later { "from " (time(order.from, &it.zone)) " " }
+        "until " (time(order.until, &it.zone)) ", " (distance(order.until, it.at)) ": " (order.reason)
+        br; span.quiet { "by " (order.by) }
+    }
+}
+
+/// A window's name, which leads to its page if it has one: an operator's order
+/// and a window that is no longer there have none.
+fn window_link(it: &Snapshot, name: &Name) -> Markup {
+    let is_there = it.calendar.as_ref().is_some_and(|it| it.window(name.as_str()).is_some());
+    html! { @if is_there { a href={ "/window/" (name) } { (name) } } @else { (name) } }
+}
+
+/// Where the page of a sync is. Names of organizations are safe in an address.
+fn sync_url(it: &SyncRef) -> String {
+    format!("/sync/{}/{}/{}", it.organization, it.kind, it.id)
+}
+
+/// Which sync a row is about.
+fn row_sync(row: &RowReport) -> SyncRef {
+    SyncRef { organization: row.organization.clone(), kind: row.kind, id: row.id }
 }
 
 fn badge(row: &RowReport) -> &'static str {
@@ -286,7 +366,7 @@ fn upcoming(it: &Snapshot) -> Markup {
             ol.list {
                 @for (occurrence, window) in next.iter().take(MOST_UPCOMING) {
                     li {
-                        b { (occurrence.window) }
+                        b { (window_link(it, &occurrence.window)) }
                         @if occurrence.opens <= it.at { " " span class="badge paused" { "open" } }
                         br;
                         (time(occurrence.opens, window.times.zone())) ", for "
@@ -300,25 +380,31 @@ fn upcoming(it: &Snapshot) -> Markup {
     }
 }
 
-fn recent(it: &Snapshot, journal: &[JournalLine]) -> Markup {
+/// What was last done, newest first.
+fn changes(it: &Snapshot, journal: &[JournalLine]) -> Markup {
     html! {
         section aria-labelledby="recent" {
             h2 #recent { "Recent" }
             @if journal.is_empty() { p.quiet { "Nothing has happened yet." } }
-            ol.list {
-                @for line in journal.iter().rev() {
-                    li {
-                        b { (line.event.replace('_', " ")) }
-                        @if let Some(sync) = line.name.clone().or_else(|| line.id.map(|id| id.to_string())) { " " (sync) }
-                        @if let Some(window) = &line.window { " for " (window) }
-                        @if let Some(attempt) = line.attempt { ", attempt " (attempt) }
-                        br;
-                        span.quiet { (time(line.at, &it.zone)) ", by " (line.by) }
-                        @for more in [&line.error, &line.detail].into_iter().flatten() { br; (more) }
-                    }
-                }
-            }
+            ol.list { @for line in journal.iter().rev() { li { (change(it, line)) } } }
         }
+    }
+}
+
+fn change(it: &Snapshot, line: &JournalLine) -> Markup {
+    html! {
+        b { (line.event.replace('_', " ")) }
+        @match (&line.organization, line.kind, line.id) {
+            (Some(organization), Some(kind), Some(id)) => {
+                " " (sync::link(&SyncRef { organization: organization.clone(), kind, id }, &line.name.clone().unwrap_or_else(|| id.to_string())))
+            }
+            _ => { @if let Some(name) = &line.name { " " (name) } }
+        }
+        @if let Some(window) = &line.window { " for " (window_link(it, window)) }
+        @if let Some(attempt) = line.attempt { ", attempt " (attempt) }
+        br;
+        span.quiet { (time(line.at, &it.zone)) ", by " (line.by) }
+        @for more in [&line.error, &line.detail].into_iter().flatten() { br; (more) }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
@@ -27,6 +27,9 @@ use crate::metrics::{self, Metrics};
 
 /// An answer of the loop is good for so long.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// Between two questions about one thing.
+const PACE: Duration = Duration::from_millis(20);
 
 /// A loop that does not answer within this time is not well.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -99,6 +102,8 @@ fn routes(source: Arc<Source>) -> Router {
     };
     Router::new()
         .route("/", get(home))
+        .route("/sync/{organization}/{kind}/{id}", get(sync))
+        .route("/window/{name}", get(window))
         .route("/style.css", file("text/css; charset=utf-8", include_str!("page/style.css")))
         .route("/script.js", file("text/javascript; charset=utf-8", include_str!("page/script.js")))
         .route("/calendar.ics", get(calendar))
@@ -191,6 +196,22 @@ impl Source {
         timeout(PATIENCE, take).await.unwrap_or_else(|_| Err(hangs()))
     }
 
+    /// Asks the loop, or the ledger, about one thing: one question at a time,
+    /// and so few that no number of readers delays a pass.
+    async fn question<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Refusal> {
+        let _turn = self.turn.lock().await;
+        tokio::time::sleep(PACE.min(self.fresh)).await;
+        timeout(PATIENCE, ask(self.asks.clone(), make)).await.unwrap_or_else(|_| Err(hangs()))
+    }
+
+    /// The page of something that is not there.
+    async fn missing(&self, taken: Arc<Taken>, what: &str) -> Answer {
+        let told =
+            format!("There is no such {what}: neither the configuration in force nor the ledger knows it.");
+        let html = self.work(move || page::missing(&taken.snapshot, &told).into_string()).await?;
+        Ok((StatusCode::NOT_FOUND, Html(html)).into_response())
+    }
+
     /// Does what takes time, after what others have asked for.
     async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
         let _turn = self.turn.lock().await;
@@ -210,6 +231,36 @@ async fn home(State(source): State<Arc<Source>>) -> Answer {
     let taken = source.take().await?;
     let html = source.work(move || page::home(&taken.snapshot, &taken.journal).into_string()).await?;
     Ok(Html(html).into_response())
+}
+
+/// Why a sync is paused or not, and what was last done to it.
+async fn sync(
+    State(source): State<Arc<Source>>,
+    Path((organization, kind, id)): Path<(String, String, String)>,
+) -> Answer {
+    let taken = source.take().await?;
+    let known = source.question(|reply| Ask::Why { sync: format!("{organization}/{id}"), reply }).await?;
+    let why = match known {
+        Ok(why) if why.sync.kind.as_str() == kind && id.parse() == Ok(why.sync.id) => why,
+        Ok(_) | Err(Refusal::NotFound { .. }) => return source.missing(taken, "sync").await,
+        Err(refusal) => return Err(refusal),
+    };
+    let request = HistoryRequest { sync: Some(id), limit: Some(SHOWN), ..HistoryRequest::default() };
+    let journal = source.question(|reply| Ask::History { request, reply }).await?.unwrap_or_default();
+    let html = source.work(move || page::sync::page(&taken.snapshot, &why, &journal).into_string()).await?;
+    Ok(Html(html).into_response())
+}
+
+/// When a window opens, its syncs, and what was last done for it.
+async fn window(State(source): State<Arc<Source>>, Path(name): Path<String>) -> Answer {
+    let taken = source.take().await?;
+    let Some(window) = taken.snapshot.calendar.as_ref().and_then(|it| it.window(&name)).cloned() else {
+        return source.missing(taken, "window").await;
+    };
+    let request = HistoryRequest { window: Some(name), limit: Some(SHOWN), ..HistoryRequest::default() };
+    let journal = source.question(|reply| Ask::History { request, reply }).await?.unwrap_or_default();
+    let work = move || page::window::page(&taken.snapshot, &window, &journal).into_string();
+    Ok(Html(source.work(work).await?).into_response())
 }
 
 /// The loop is alive: it answered.

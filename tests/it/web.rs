@@ -3,6 +3,7 @@
 
 mod browser;
 mod calendar;
+mod pages;
 mod schema;
 
 use std::collections::BTreeSet;
@@ -22,9 +23,9 @@ use intermission::domain::event::{Event, EventKind};
 use intermission::domain::sync::{Name, SyncKind};
 use intermission::domain::zone::Zone;
 use intermission::metrics::{Metrics, Operation};
-use intermission::reconcile::{RowReport, RowState};
+use intermission::reconcile::{RowReport, RowState, Why};
 use intermission::tzdb::Tzdb;
-use intermission::web::api::{Ask, DaemonStatus, JournalLine, Snapshot, Status};
+use intermission::web::api::{Ask, DaemonStatus, JournalLine, Refusal, Snapshot, Status};
 use intermission::web::{Listening, listen_with};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -198,6 +199,7 @@ struct Stage {
     runtime: tokio::runtime::Runtime,
     listening: Listening,
     shown: Arc<Mutex<Snapshot>>,
+    known: Arc<Mutex<Why>>,
     asked: Arc<AtomicUsize>,
     metrics: Metrics,
 }
@@ -223,6 +225,8 @@ impl Stage {
         let shown = Arc::new(Mutex::new(snapshot));
         let asked = Arc::new(AtomicUsize::new(0));
         let (playing, counting) = (Arc::clone(&shown), Arc::clone(&asked));
+        let known = Arc::new(Mutex::new(pages::why()));
+        let knowing = Arc::clone(&known);
         runtime.spawn(async move {
             while let Some(ask) = asks.recv().await {
                 match ask {
@@ -231,6 +235,12 @@ impl Stage {
                         let mut shown = playing.lock().unwrap();
                         drop(reply.send(shown.clone()));
                         *shown = next.take().unwrap_or_else(|| shown.clone());
+                    }
+                    Ask::Why { sync, reply } => {
+                        let known = knowing.lock().unwrap().clone();
+                        let is_meant = sync == format!("{}/{}", known.sync.organization, known.sync.id);
+                        let nobody = Refusal::NotFound { message: format!("no sync `{sync}`") };
+                        drop(reply.send(if is_meant { Ok(known) } else { Err(nobody) }));
                     }
                     Ask::History { reply, .. } => drop(reply.send(Ok(journal()))),
                     other => panic!("the page asked {other:?}"),
@@ -242,7 +252,12 @@ impl Stage {
         let entered = runtime.enter();
         let listening = listen_with(any, asks_by, metrics.clone(), fresh).unwrap();
         drop(entered);
-        Self { runtime, listening, shown, asked, metrics }
+        Self { runtime, listening, shown, known, asked, metrics }
+    }
+
+    /// Answers `why` so.
+    fn knowing(&self, why: Why) {
+        *self.known.lock().unwrap() = why;
     }
 
     fn url(&self, path: &str) -> String {
@@ -277,11 +292,11 @@ fn the_page_says_in_words_how_things_are() {
     };
     check(
         well(),
-        &["All is well: nothing is paused", "<b>nightly-load</b> on", "01:30 EST", "in 19 h 30 min"],
+        &["All is well: nothing is paused", ">nightly-load</a></b> on", "01:30 EST", "in 19 h 30 min"],
     );
     check(
         held(),
-        &["All is well: 1 sync is paused", "<b>snowflake-patching</b> until", "06:00 CET", "skipped"],
+        &["All is well: 1 sync is paused", ">snowflake-patching</a></b> until", "06:00 CET", "skipped"],
     );
     check(
         overdue(),

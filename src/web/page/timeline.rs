@@ -69,7 +69,7 @@ fn row(window: &Window, it: &Snapshot, axis: &Axis, midnight: &impl Fn(i64) -> D
     html! {
         div.track {
             p {
-                b { (window.name) } " "
+                b { (super::window_link(it, &window.name)) } " "
                 @if is_open { span class="badge paused" { "open" } " " }
                 @if let Some(description) = &window.description { span.quiet { (description) } }
             }

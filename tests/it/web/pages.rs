@@ -1,0 +1,166 @@
+//! The pages of single syncs and windows.
+
+use chrono::TimeDelta;
+use intermission::domain::sync::{Name, SyncKind, SyncRef};
+use intermission::domain::window::Occurrence;
+use intermission::reconcile::{Holder, OrderReport, RowState, Wanted, Why};
+
+use super::{HOSTILE, Snapshot, Stage, at, held, id, overdue, row, well};
+
+/// What the loop knows of the first sync on Saturday night.
+pub(super) fn why() -> Why {
+    let opens = at("2026-11-28T21:00:00Z");
+    let closes = at("2026-11-29T05:00:00Z");
+    let name = Name::from("snowflake-patching");
+    let occurrence = Occurrence { window: name.clone(), pauses: opens, opens, closes, enforce: false };
+    let later = TimeDelta::days(7);
+    let next = Occurrence {
+        pauses: opens + later,
+        opens: opens + later,
+        closes: closes + later,
+        ..occurrence.clone()
+    };
+    let order = Occurrence { window: Name::from("operator#7"), ..occurrence.clone() };
+    let holder = |occurrence, is_order| Holder {
+        occurrence,
+        is_order,
+        counts: !is_order,
+        description: Some(HOSTILE.to_owned()),
+        by: is_order.then(|| "alice (1000)".to_owned()),
+    };
+    Why {
+        sync: SyncRef { organization: Name::from("default"), kind: SyncKind::Model, id: id(1) },
+        name: Some("Customers to CRM".to_owned()),
+        wanted: Wanted::Paused,
+        holders: vec![holder(occurrence, false), holder(order, true)],
+        exempt_until: None,
+        row: Some(row(1, "Customers to CRM", RowState::Held, closes)),
+        until: Some(closes),
+        next: Some(next),
+        windows: vec![name],
+    }
+}
+
+/// Everything between tags, as a reader sees it.
+fn words(page: &str) -> String {
+    let mut text = String::new();
+    let mut is_tag = false;
+    for it in page.chars() {
+        match it {
+            '<' => is_tag = true,
+            '>' => is_tag = false,
+            _ if !is_tag => text.push(it),
+            _ => {}
+        }
+    }
+    text
+}
+
+#[test]
+fn the_page_of_a_sync_says_why_it_is_paused_and_until_when() {
+    let page = Stage::showing(held()).ok(&format!("/sync/default/model/{}", id(1)));
+    let told = words(&page);
+    for words in [
+        "Customers to CRM",
+        "it is paused, until Sun 29 Nov 06:00 CET (in 5 h 30 min)",
+        "Next: paused by snowflake-patching on Sat 5 Dec 22:00 CET, in 6 d 21 h",
+        "does not count: a person decided against it",
+        "by alice (1000)",
+        "held",
+        "resume failed",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(page.contains("<a href=\"/window/snowflake-patching\">"), "{page}");
+    assert!(
+        !page.contains("/window/operator") && !page.contains("<img") && !page.contains("<script>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn the_page_of_a_window_says_when_it_opens_and_what_it_holds() {
+    let page = Stage::showing(held()).ok("/window/snowflake-patching");
+    let told = words(&page);
+    for words in [
+        "Open until Sun 29 Nov 06:00 CET, in 5 h 30 min",
+        "CHG-1234",
+        "Sat 5 Dec 22:00 CET to Sun 6 Dec 06:00 CET",
+        "Its syncs (2)",
+        "Customers to CRM held",
+        "skipped",
+        "window closed",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(
+        page.contains(&format!("<a href=\"/sync/default/model/{}\">Customers to CRM</a>", id(1))),
+        "{page}"
+    );
+    assert!(!page.contains("<img") && !page.contains("<script>"), "{page}");
+    let closed = words(&Stage::showing(well()).ok("/window/nightly-load"));
+    assert!(closed.contains("Closed; opens on Fri 27 Nov 01:30 EST, in 19 h 30 min"), "{closed}");
+}
+
+#[test]
+fn what_is_late_is_so_on_each_page() {
+    let snapshot = overdue();
+    let stage = Stage::showing(snapshot.clone());
+    stage.knowing(Why { row: Some(snapshot.status.syncs[0].clone()), wanted: Wanted::Running, ..why() });
+    let told = words(&stage.ok(&format!("/sync/default/model/{}", id(1))));
+    assert!(told.contains("OVERDUE: ") && told.contains("503 Service Unavailable (attempt 271)"), "{told}");
+    assert!(words(&stage.ok("/window/snowflake-patching")).contains("Customers to CRM overdue"));
+}
+
+#[test]
+fn what_nobody_knows_is_not_found() {
+    let stage = Stage::showing(held());
+    for (path, expected) in [
+        (format!("/sync/default/model/{}", id(1)), 200),
+        (format!("/sync/default/bulk/{}", id(1)), 404),
+        (format!("/sync/default/model/{}", id(99)), 404),
+        ("/sync/default/model/Customers%20to%20CRM".to_owned(), 404),
+        ("/window/operator%237".to_owned(), 404),
+        ("/window/%3Cimg%3E".to_owned(), 404),
+    ] {
+        let (status, page) = stage.get(&path);
+        assert_eq!(status, expected, "{path}");
+        assert!(page.contains("</html>") && !page.contains("<img"), "{page}");
+    }
+}
+
+#[test]
+fn the_status_page_shows_what_operators_ordered_and_exempted() {
+    let mut snapshot: Snapshot = held();
+    let until = at("2026-11-29T05:00:00Z");
+    snapshot.status.syncs.push(row(3, "Orders", RowState::Exempt, until));
+    let order = |number: u32, what: &str, window: Option<&str>, syncs| OrderReport {
+        name: Name::from(format!("operator#{number}")),
+        what: what.to_owned(),
+        from: snapshot.at,
+        until,
+        reason: format!("CHG-{number} {HOSTILE}"),
+        by: "alice (1000)".to_owned(),
+        window: window.map(Name::from),
+        syncs,
+    };
+    snapshot.status.orders = vec![
+        order(7, "pause", None, Some(1)),
+        order(8, "extend", Some("snowflake-patching"), Some(0)),
+        order(9, "exempt", None, None),
+    ];
+    let page = Stage::showing(snapshot).ok("/");
+    let told = words(&page);
+    for words in [
+        "operator#7 pause 1 sync",
+        "operator#8 extend snowflake-patching",
+        "operator#9 exempt all syncs",
+        "until Sun 29 Nov 06:00 CET, in 5 h 30 min: CHG-9",
+        "by alice (1000)",
+        "exempt",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(!page.contains("<img") && !page.contains("<script>"), "{page}");
+    assert!(!Stage::showing(well()).ok("/").contains("What operators ordered"));
+}
