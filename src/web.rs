@@ -26,6 +26,7 @@ pub mod ics;
 mod page;
 pub mod peer;
 mod public;
+pub mod svg;
 pub mod times;
 
 pub use public::{Listening, listen, listen_with};

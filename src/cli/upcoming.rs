@@ -13,7 +13,7 @@ use super::{Exit, Failure, Global, Outcome, screen, times};
 use crate::domain::advice;
 use crate::domain::window::Occurrence;
 use crate::web::api::Upcoming;
-use crate::web::ics;
+use crate::web::{ics, svg};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -40,6 +40,8 @@ enum Format {
     Json,
     /// For calendars, RFC 5545
     Ics,
+    /// A picture
+    Svg,
 }
 
 /// A span of time, `[from, until)`.
@@ -57,6 +59,10 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     match arguments.format {
         Format::Json => screen::say_json(&Upcoming::of(calendar, &tzdb, from, until))?,
         Format::Ics => screen::say_text(&ics::calendar(calendar, from, until, read.now))?,
+        Format::Svg => {
+            let zone = &read.zone();
+            screen::say_text(&svg::Timeline { calendar, zone, from, until, now: read.now }.draw())?;
+        }
         Format::Table => screen::say(&table(&read, span))?,
     }
     Ok(Exit::Success)

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use super::api::{Ask, HistoryRequest, JournalLine, Refusal, Snapshot, Upcoming, WindowLine};
 use super::connection::Bounded;
+use super::svg::{self, Timeline};
 use super::{ask, ics, page};
 use crate::domain::calendar::Calendar;
 use crate::metrics::{self, Metrics};
@@ -47,6 +48,10 @@ const OPENAPI: &str = include_str!("../../docs/openapi.json");
 /// Nothing from elsewhere, nothing inline, nobody's frame.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
                       img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// For the picture, whose style is within it, as it has to be in a file that is
+/// passed on: that style is ours, and a sandbox runs nothing.
+const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'";
 
 /// A socket that is being served, until this is dropped.
 #[derive(Debug)]
@@ -107,6 +112,7 @@ fn routes(source: Arc<Source>) -> Router {
         .route("/style.css", file("text/css; charset=utf-8", include_str!("page/style.css")))
         .route("/script.js", file("text/javascript; charset=utf-8", include_str!("page/script.js")))
         .route("/calendar.ics", get(calendar))
+        .route("/timeline.svg", get(timeline))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
@@ -135,7 +141,7 @@ async fn guard(request: Request, next: Next) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     response
@@ -336,6 +342,20 @@ async fn calendar(State(source): State<Arc<Source>>, Query(span): Query<Span>) -
     let work = move || ics::calendar(&calendar, from, until, taken.snapshot.at);
     let text = source.work(work).await?;
     Ok(([(header::CONTENT_TYPE, ics::CONTENT_TYPE)], text).into_response())
+}
+
+/// The next week as a picture, or another span.
+async fn timeline(State(source): State<Arc<Source>>, Query(span): Query<Span>) -> Answer {
+    let taken = source.take().await?;
+    let now = taken.snapshot.at;
+    let (from, until) = span.or(now, 7)?;
+    let work = move || {
+        let calendar = taken.snapshot.calendar.clone().unwrap_or_default();
+        Timeline { calendar: &calendar, zone: &taken.snapshot.zone, from, until, now }.draw()
+    };
+    let text = source.work(work).await?;
+    let policy = (header::CONTENT_SECURITY_POLICY, PICTURE_POLICY);
+    Ok(([(header::CONTENT_TYPE, svg::CONTENT_TYPE), policy], text).into_response())
 }
 
 async fn upcoming(State(source): State<Arc<Source>>, Query(span): Query<Span>) -> Answer {

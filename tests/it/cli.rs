@@ -397,6 +397,8 @@ fn upcoming_tells_occurrences_and_pauses() {
         "1 occurrence, 1 pause",
     ]);
     place.run(&["upcoming", "--from", "now", "--until", "+2d"]).with(0).says(&["no window is open"]);
+    let svg = place.run(&["upcoming", "--from", "2040-06-01T12:00:00Z", "--format", "svg"]).with(0).out;
+    assert!(svg.starts_with("<svg ") && svg.contains("patching: Sat 2040-06-02 22:00 -04:00 to"), "{svg}");
     let ics = place.run(&["upcoming", "--from", "2040-06-01T12:00:00Z", "--format", "ics"]).with(0).out;
     assert!(ics.starts_with("BEGIN:VCALENDAR\r\n") && ics.ends_with("END:VCALENDAR\r\n"), "{ics}");
     let opens = "\r\nDTSTART:20400603T020000Z\r\n";

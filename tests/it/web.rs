@@ -4,6 +4,7 @@
 mod browser;
 mod calendar;
 mod pages;
+mod picture;
 mod schema;
 
 use std::collections::BTreeSet;
