@@ -30,6 +30,7 @@ use crate::polytomic::Limits;
 mod lane;
 mod operator;
 mod orders;
+mod planned;
 mod report;
 mod selection;
 mod tally;
@@ -43,6 +44,7 @@ use tally::Tallies;
 pub use crate::polytomic::throttle::Outcome;
 pub use operator::{NotForgotten, Resumed, Selection};
 pub use orders::{NotExempt, Terms};
+pub use planned::Planned;
 pub use report::{OrderReport, Report, RowReport, RowState};
 pub use why::{Holder, Wanted, Why};
 

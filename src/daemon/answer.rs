@@ -25,6 +25,7 @@ impl Daemon {
         match ask {
             Ask::Status(reply) => drop(reply.send(self.status())),
             Ask::Snapshot(reply) => drop(reply.send(self.snapshot())),
+            Ask::Plan(reply) => drop(reply.send(self.reconciler.plan(self.clock.now()))),
             Ask::Names(reply) => drop(reply.send(self.names())),
             Ask::History { request, reply } => match query(&request) {
                 Ok(query) => {

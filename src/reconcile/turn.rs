@@ -128,6 +128,21 @@ impl Reconciler {
         now: Moment,
         question: impl FnOnce(&Case, &Turn) -> T,
     ) -> Option<(T, Option<Arc<Organization>>, Desired)> {
+        let all_resumed = self.are_others_resumed(self.cases.get(sync)?);
+        let jitter = self.dice.f64();
+        self.judge(sync, now, jitter, all_resumed, question)
+    }
+
+    /// The same with dice that were thrown before; nothing changes by it. Whether
+    /// all others run again is costly to know, and matters to errands alone.
+    pub(super) fn judge<T>(
+        &self,
+        sync: &SyncRef,
+        now: Moment,
+        jitter: f64,
+        all_resumed: bool,
+        question: impl FnOnce(&Case, &Turn) -> T,
+    ) -> Option<(T, Option<Arc<Organization>>, Desired)> {
         let case = self.cases.get(sync)?;
         let desired = self.desired(case, now);
         let configured = self
@@ -149,8 +164,8 @@ impl Reconciler {
                 .as_ref()
                 .and_then(|it| self.lanes.get(it))
                 .is_some_and(|lane| lane.key_proven_by_other(sync)),
-            all_resumed: self.are_others_resumed(case),
-            jitter: self.dice.f64(),
+            all_resumed,
+            jitter,
             rules: &self.rules,
         };
         let answer = question(case, &turn);

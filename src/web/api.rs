@@ -13,7 +13,7 @@ use crate::domain::hold::HoldState;
 use crate::domain::sync::{Name, SyncKind};
 use crate::domain::window::Occurrence;
 use crate::domain::zone::Zone;
-use crate::reconcile::{OrderReport, RowReport, Why};
+use crate::reconcile::{OrderReport, Planned, RowReport, Why};
 
 pub use calendar::{CalendarAnswer, CalendarRequest, MOST_DAYS, NamedSync, Names};
 pub use upcoming::{OccurrenceLine, PauseLine, SyncLine, Upcoming};
@@ -26,6 +26,8 @@ pub enum Ask {
     Status(oneshot::Sender<Status>),
     /// The state of things, with all that the page shows beside it.
     Snapshot(oneshot::Sender<Snapshot>),
+    /// What would be done now, as far as is known.
+    Plan(oneshot::Sender<Vec<Planned>>),
     /// What windows and syncs are called.
     Names(oneshot::Sender<Names>),
     /// The journal.

@@ -25,10 +25,10 @@ const MOST_SYNCS: usize = 50;
 /// at `at`, which calendars compare with what they have.
 pub fn calendar(calendar: &Calendar, from: DateTime<Utc>, until: DateTime<Utc>, at: DateTime<Utc>) -> String {
     let occurrences = calendar.occurrences(from, until);
-    let mut told = "What intermission pauses syncs for".to_owned();
-    if occurrences.len() > MOST_EVENTS {
-        told += &format!("; only the first {MOST_EVENTS} of {} occurrences", occurrences.len());
-    }
+    let told = match occurrences.len() {
+        0..=MOST_EVENTS => "What intermission pauses syncs for".to_owned(),
+        all => format!("What intermission pauses syncs for; the first {MOST_EVENTS} of {all} occurrences"),
+    };
     // The crate's constructor names itself as the product.
     let mut it = icalendar::Calendar::empty();
     for (key, value) in [

@@ -31,7 +31,7 @@ pub(super) fn home(it: &Snapshot, journal: &[JournalLine]) -> Markup {
     frame(
         it,
         verdict.mood.word(),
-        html! {
+        &html! {
             (headline(it, &verdict))
             (troubles(it))
             (timeline::draw(it))
@@ -51,7 +51,7 @@ pub(super) fn missing(it: &Snapshot, what: &str) -> Markup {
     frame(
         it,
         "Not here",
-        html! {
+        &html! {
             section aria-labelledby="verdict" {
                 h1 #verdict { "Not here" }
                 p { (what) }
@@ -62,7 +62,7 @@ pub(super) fn missing(it: &Snapshot, what: &str) -> Markup {
 }
 
 /// What all pages have around them.
-fn frame(it: &Snapshot, title: &str, body: Markup) -> Markup {
+fn frame(it: &Snapshot, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -432,7 +432,7 @@ fn about(it: &Snapshot) -> Markup {
                 dt { "For programs" }
                 dd {
                     a href="/api/v1/status" { "status" } ", " a href="/api/v1/upcoming" { "upcoming" } ", "
-                    a href="/api/v1/windows" { "windows" } ", " a href="/api/v1/history" { "history" } ", "
+                    a href="/api/v1/windows" { "windows" } ", " a href="/api/v1/plan" { "plan" } ", " a href="/api/v1/history" { "history" } ", "
                     a href="/api/v1/openapi.json" { "their description" } ", " a href="/metrics" { "metrics" } ", " a href="/calendar.ics" { "calendar" }
                 }
             }

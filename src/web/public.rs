@@ -25,6 +25,7 @@ use super::svg::{self, Timeline};
 use super::{ask, ics, page};
 use crate::domain::calendar::Calendar;
 use crate::metrics::{self, Metrics};
+use crate::reconcile::Planned;
 
 /// An answer of the loop is good for so long.
 const FRESH: Duration = Duration::from_secs(1);
@@ -90,8 +91,14 @@ pub fn listen_with(
     let address = listener.local_addr()?;
     let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?);
     let (until, stopped) = oneshot::channel::<()>();
-    let routes =
-        routes(Arc::new(Source { asks, metrics, fresh, last: Mutex::default(), turn: Mutex::default() }));
+    let routes = routes(Arc::new(Source {
+        asks,
+        metrics,
+        fresh,
+        last: Mutex::default(),
+        planned: Mutex::default(),
+        turn: Mutex::default(),
+    }));
     tokio::spawn(async move {
         let stopped = async { drop(stopped.await) };
         if let Err(error) = axum::serve(listener, routes).with_graceful_shutdown(stopped).await {
@@ -120,6 +127,7 @@ fn routes(source: Arc<Source>) -> Router {
         .route("/api/v1/history", get(history))
         .route("/api/v1/upcoming", get(upcoming))
         .route("/api/v1/windows", get(windows))
+        .route("/api/v1/plan", get(plan))
         .route("/api/v1/openapi.json", file("application/json", OPENAPI))
         .with_state(source)
         .layer(from_fn(guard))
@@ -170,6 +178,8 @@ struct Source {
     fresh: Duration,
     // The last answer, and since when we have it.
     last: Mutex<Option<(Instant, Arc<Taken>)>>,
+    // The same of what would be done.
+    planned: Mutex<Option<(Instant, Arc<Vec<Planned>>)>>,
     // Work that takes time is done one after the other.
     turn: Mutex<()>,
 }
@@ -200,6 +210,19 @@ impl Source {
             Ok(taken)
         };
         timeout(PATIENCE, take).await.unwrap_or_else(|_| Err(hangs()))
+    }
+
+    /// What would be done, asked for no more often than the state of things.
+    async fn plan(&self) -> Result<Arc<Vec<Planned>>, Refusal> {
+        let mut last = self.planned.lock().await;
+        match last.as_ref() {
+            Some((at, planned)) if at.elapsed() < self.fresh => return Ok(Arc::clone(planned)),
+            _ => {}
+        }
+        let answer = timeout(PATIENCE, ask(self.asks.clone(), Ask::Plan)).await;
+        let planned = Arc::new(answer.unwrap_or_else(|_| Err(hangs()))?);
+        *last = Some((Instant::now(), Arc::clone(&planned)));
+        Ok(planned)
     }
 
     /// Asks the loop, or the ledger, about one thing: one question at a time,
@@ -364,6 +387,11 @@ async fn upcoming(State(source): State<Arc<Source>>, Query(span): Query<Span>) -
     let calendar = taken.snapshot.calendar.clone().unwrap_or_default();
     let work = move || Upcoming::of(&calendar, &taken.snapshot.status.daemon.tzdb, from, until);
     Ok(json(source.work(work).await?))
+}
+
+/// Without any request to Polytomic, unlike the command `plan`.
+async fn plan(State(source): State<Arc<Source>>) -> Answer {
+    Ok(json(source.plan().await?.as_slice()))
 }
 
 async fn windows(State(source): State<Arc<Source>>) -> Answer {

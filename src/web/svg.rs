@@ -126,7 +126,7 @@ impl Timeline<'_> {
                 desc id="desc" { (self.described(drawn)) }
                 style { (PreEscaped(STYLE)) }
                 rect class="paper" width=(WIDTH) height=(height) rx="12" {}
-                @for (index, window) in (0_i64..).zip(drawn) { (self.row(window, TOP + ROW * index, axis)) }
+                @for (index, window) in (0_i64..).zip(drawn) { (Self::row(window, TOP + ROW * index, axis)) }
                 (self.days(axis, bottom))
                 @if drawn.is_empty() { text x=(LEFT) y=(TOP + 22) { "There are no windows." } }
                 (self.now(axis, bottom))
@@ -150,7 +150,7 @@ impl Timeline<'_> {
         format!("{}.", told.collect::<Vec<_>>().join("; "))
     }
 
-    fn row(&self, window: &Window, y: i64, axis: Axis) -> Markup {
+    fn row(window: &Window, y: i64, axis: Axis) -> Markup {
         let name = window.name.as_str();
         let short: String = match name.char_indices().nth(LONGEST_NAME) {
             Some((end, _)) => format!("{}…", &name[..end]),

@@ -21,10 +21,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use intermission::config::{self, Context};
 use intermission::domain::calendar::Calendar;
 use intermission::domain::event::{Event, EventKind};
+use intermission::domain::hold::HoldState;
 use intermission::domain::sync::{Name, SyncKind};
 use intermission::domain::zone::Zone;
 use intermission::metrics::{Metrics, Operation};
-use intermission::reconcile::{RowReport, RowState, Why};
+use intermission::reconcile::{Planned, RowReport, RowState, Why};
 use intermission::tzdb::Tzdb;
 use intermission::web::api::{Ask, DaemonStatus, JournalLine, Refusal, Snapshot, Status};
 use intermission::web::{Listening, listen_with};
@@ -195,6 +196,23 @@ fn journal() -> Vec<JournalLine> {
     vec![line(1, "window_closed", None), failed, line(3, "resumed", Some("Customers to CRM"))]
 }
 
+fn planned() -> Vec<Planned> {
+    let planned = |number: u128, desired: &str, held, step: &str| Planned {
+        organization: Name::from("default"),
+        kind: SyncKind::Model,
+        id: id(number),
+        name: (number == 1).then(|| HOSTILE.to_owned()),
+        desired: desired.to_owned(),
+        until: (desired == "paused").then(|| at("2026-11-29T05:00:00Z")),
+        held,
+        step: step.to_owned(),
+    };
+    vec![
+        planned(1, "paused", None, "look at it"),
+        planned(2, "running", Some(HoldState::Resuming), "wait for an answer"),
+    ]
+}
+
 /// A served socket, and the loop behind it as the test plays it.
 struct Stage {
     runtime: tokio::runtime::Runtime,
@@ -237,6 +255,7 @@ impl Stage {
                         drop(reply.send(shown.clone()));
                         *shown = next.take().unwrap_or_else(|| shown.clone());
                     }
+                    Ask::Plan(reply) => drop(reply.send(planned())),
                     Ask::Why { sync, reply } => {
                         let known = knowing.lock().unwrap().clone();
                         let is_meant = sync == format!("{}/{}", known.sync.organization, known.sync.id);
@@ -385,7 +404,7 @@ fn answers_are_as_the_openapi_document_says() {
         let stage = Stage::showing(snapshot);
         let document: Value = serde_json::from_str(&stage.ok("/api/v1/openapi.json")).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 4);
+        assert_eq!(paths.len(), 5);
         for (path, item) in paths {
             let schema = &item["get"]["responses"]["200"]["content"]["application/json"]["schema"];
             let answer: Value = serde_json::from_str(&stage.ok(path)).unwrap();

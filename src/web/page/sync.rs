@@ -13,7 +13,7 @@ pub(in crate::web) fn page(it: &Snapshot, why: &Why, journal: &[JournalLine]) ->
     frame(
         it,
         &name,
-        html! {
+        &html! {
             (headline(it, why, &name))
             (holders(it, why))
             @if let Some(row) = &why.row { (row_of(it, row)) }

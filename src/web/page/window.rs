@@ -22,7 +22,7 @@ pub(in crate::web) fn page(it: &Snapshot, window: &Window, journal: &[JournalLin
     frame(
         it,
         window.name.as_str(),
-        html! {
+        &html! {
             (headline(it, window))
             (occurrences(it, window))
             (syncs(it, window))

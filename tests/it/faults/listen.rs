@@ -12,11 +12,17 @@ fn serve_at(place: &Place, address: SocketAddr) {
     place.write_text(text.replace("[web]\n", &format!("[web]\nlisten = \"{address}\"\n")));
 }
 
-fn is_ready(address: SocketAddr) -> bool {
-    let Ok(mut stream) = TcpStream::connect(address) else { return false };
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+/// The answer, if it is a good one.
+fn get(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200 ")
+    stream.read_to_string(&mut answer).ok()?;
+    answer.starts_with("HTTP/1.1 200 ").then_some(answer)
+}
+
+fn is_ready(address: SocketAddr) -> bool {
+    get(address, "/readyz").is_some()
 }
 
 #[test]
@@ -46,6 +52,16 @@ fn a_taken_address_ends_a_start_unless_a_resume_is_owed() {
     drop(taken);
     place.reload();
     until("the page is served", || is_ready(address));
+    for (path, told) in [
+        (format!("/sync/default/model/{}", id(1)), "it is paused"),
+        ("/window/w".to_owned(), "Open until"),
+        ("/api/v1/plan".to_owned(), "\"desired\":\"paused\""),
+        ("/calendar.ics".to_owned(), "SUMMARY:w: 1 sync paused"),
+        ("/timeline.svg".to_owned(), "<title>w: "),
+    ] {
+        let answer = get(address, &path).unwrap_or_else(|| panic!("{path} is not there"));
+        assert!(answer.contains(told), "{told}: {answer}");
+    }
 
     // Taken out of the file, it is gone.
     place.write(&windows);

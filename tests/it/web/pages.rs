@@ -1,6 +1,7 @@
 //! The pages of single syncs and windows.
 
 use chrono::TimeDelta;
+use intermission::domain::execution::RunPolicy;
 use intermission::domain::sync::{Name, SyncKind, SyncRef};
 use intermission::domain::window::Occurrence;
 use intermission::reconcile::{Holder, OrderReport, RowState, Wanted, Why};
@@ -12,7 +13,14 @@ pub(super) fn why() -> Why {
     let opens = at("2026-11-28T21:00:00Z");
     let closes = at("2026-11-29T05:00:00Z");
     let name = Name::from("snowflake-patching");
-    let occurrence = Occurrence { window: name.clone(), pauses: opens, opens, closes, enforce: false };
+    let occurrence = Occurrence {
+        window: name.clone(),
+        pauses: opens,
+        opens,
+        closes,
+        enforce: false,
+        runs: RunPolicy::default(),
+    };
     let later = TimeDelta::days(7);
     let next = Occurrence {
         pauses: opens + later,
