@@ -30,6 +30,12 @@ const RIGHT: i64 = 20;
 const TOP: i64 = 64;
 const ROW: i64 = 34;
 
+/// As long as the words beside the line of now.
+const NOW: i64 = 230;
+
+/// As long as the name of a day.
+const DAY: i64 = 75;
+
 /// What is shorter is still seen.
 const NARROWEST: i64 = 3;
 
@@ -180,7 +186,7 @@ impl Timeline<'_> {
             @for (date, at) in shown {
                 @let x = LEFT + axis.at(at);
                 line class="tick" x1=(x) y1=(TOP - 8) x2=(x) y2=(bottom) {}
-                text class="soft" x=(x + 4) y=(TOP - 12) { (date.format("%a %-d %b")) }
+                @if x + DAY < WIDTH { text class="soft" x=(x + 4) y=(TOP - 12) { (date.format("%a %-d %b")) } }
             }
         }
     }
@@ -191,7 +197,7 @@ impl Timeline<'_> {
         html! {
             @if is_within {
                 line class="now" x1=(x) y1="30" x2=(x) y2=(bottom) {}
-                text class="nowword" x=(x + 4) y="26" { "now, " (times::show(self.now, self.zone)) }
+                text class="nowword" x=(x.min(WIDTH - NOW) + 4) y="26" { "now, " (times::show(self.now, self.zone)) }
             }
         }
     }

@@ -34,9 +34,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &[
             "domain",
             "metrics",
+            "reconcile::Holder",
             "reconcile::OrderReport",
+            "reconcile::Planned",
             "reconcile::RowReport",
             "reconcile::RowState",
+            "reconcile::Wanted",
             "reconcile::Why",
         ],
     ),

@@ -79,7 +79,7 @@ fn holder_of(it: &Snapshot, holder: &Holder) -> Markup {
     let occurrence = &holder.occurrence;
     html! {
         (window_link(it, &occurrence.window)) " "
-        @if !holder.counts { span.badge { "does not count: a person decided against it" } }
+        @if !holder.counts { span.badge { "does not count" } ": a person decided against it" }
         br;
         (time(occurrence.pauses, &it.zone)) " to " (time(occurrence.closes, &it.zone))
         @if let Some(description) = &holder.description { br; (description) }
