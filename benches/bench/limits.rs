@@ -1,0 +1,59 @@
+//! A server that allows 20 requests a second.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::daemon::{Home, Window, after, now, seconds, until};
+use crate::simulator::Simulator;
+use crate::table::{print, ratio};
+use crate::{median, runs};
+
+const SYNCS: usize = 200;
+const PER_SECOND: usize = 20;
+
+/// The time to the last accepted switch as a multiple of the ideal, and which
+/// part of the requests was refused.
+fn window(retry_after: bool) -> (f64, f64, f64) {
+    let simulator = Simulator::start(SYNCS, Duration::from_millis(20));
+    let ideal = (2 * SYNCS) as f64 / PER_SECOND as f64;
+    let home = Home::new();
+    let opens = after(3.0);
+    let closes = after(3.0 + ideal * 3.0);
+    let it = Window { name: "bench", organization: None, opens, closes, syncs: SYNCS };
+    home.configure(&[("default", &simulator)], "", &[it]);
+    let _daemon = home.start();
+    simulator.limit_rate(&json!({ "per_second": PER_SECOND, "retry_after": retry_after.then_some("1") }));
+    std::thread::sleep(Duration::from_secs_f64(seconds(now(), closes)));
+    let mut accepted = Vec::new();
+    until("all syncs are resumed", Duration::from_secs(300), || {
+        accepted = simulator.accepted(0);
+        accepted.iter().filter(|it| it.active).count() >= SYNCS
+    });
+    let last = |active| accepted.iter().filter(|it| it.active == active).map(|it| it.at).max().unwrap();
+    let received = simulator.received(0);
+    let refused = received.iter().filter(|it| it.status == 429).count();
+    let share = refused as f64 / received.len() as f64;
+    (seconds(opens, last(false)) / ideal, seconds(closes, last(true)) / ideal, share)
+}
+
+pub(crate) fn run() {
+    let mut rows = Vec::new();
+    for retry_after in [true, false] {
+        let (mut pauses, mut resumes, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..runs().min(3) {
+            let it = window(retry_after);
+            pauses.push(it.0);
+            resumes.push(it.1);
+            refused.push(it.2);
+        }
+        rows.push(vec![
+            if retry_after { "with Retry-After" } else { "without" }.to_owned(),
+            ratio(median(pauses)),
+            ratio(median(resumes)),
+            format!("{:.0} %", median(refused) * 100.0),
+        ]);
+    }
+    let title = format!("{PER_SECOND} requests a second allowed, {SYNCS} syncs");
+    print(&title, &["429", "pauses, multiple of the ideal", "resumes", "refused"], &rows);
+}

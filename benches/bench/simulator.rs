@@ -1,0 +1,122 @@
+//! The simulated Polytomic in a process of its own, on one thread, so that the
+//! other core is its client's.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+use intermission::domain::sync::SyncKind;
+use intermission::simulator::{Server, Sync, World};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Opens the organization. It protects nothing.
+pub(crate) const KEY: &str = "benchmark-key";
+
+/// The n-th sync of the world.
+pub(crate) fn id(nth: usize) -> Uuid {
+    Uuid::from_u128((0x4b1d << 112) | (4 << 76) | (8 << 60) | nth as u128)
+}
+
+/// Serves that many syncs until it is killed; each request takes this many
+/// milliseconds.
+pub(crate) fn serve(syncs: usize, latency: u64) {
+    let now = || DateTime::<Utc>::from(SystemTime::now());
+    let mut world = World::new(1);
+    world.add_organization("default", KEY);
+    for nth in 0..syncs {
+        let sync = Sync::new(SyncKind::Model, id(nth), format!("Sync {nth}"), now());
+        world.add(now(), "default", sync).expect("the organization was made just before");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = Server::bind("127.0.0.1:0", Arc::new(Mutex::new(world)), Arc::new(now)).await.unwrap();
+        server.set_latency(Duration::from_millis(latency));
+        println!("{}", server.url());
+        std::io::stdout().flush().unwrap();
+        std::future::pending::<()>().await;
+    });
+}
+
+/// A running server.
+pub(crate) struct Simulator {
+    process: Child,
+    pub(crate) url: String,
+}
+
+/// An accepted switch of one sync.
+pub(crate) struct Accepted {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) active: bool,
+}
+
+/// A request that came in.
+pub(crate) struct Received {
+    pub(crate) status: u64,
+}
+
+impl Simulator {
+    pub(crate) fn start(syncs: usize, latency: Duration) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["serve", &syncs.to_string(), &latency.as_millis().to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program starts itself");
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Self { process, url: url.trim().to_owned() }
+    }
+
+    /// Accepted switches from the `since`-th on.
+    pub(crate) fn accepted(&self, since: usize) -> Vec<Accepted> {
+        let changes = self.get(&format!("history?since={since}"));
+        changes
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|it| Accepted { at: time(&it["at"]), active: it["after"] == true })
+            .collect()
+    }
+
+    /// Requests after the number `since`.
+    pub(crate) fn received(&self, since: usize) -> Vec<Received> {
+        let requests = self.get(&format!("requests?since={since}"));
+        requests
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|it| Received { status: it["status"].as_u64().unwrap_or_default() })
+            .collect()
+    }
+
+    pub(crate) fn limit_rate(&self, limit: &Value) {
+        let answer = curl(&["-d", &limit.to_string(), &format!("{}/__simulator/rate_limit", self.url)]);
+        assert!(answer.contains("true"), "{answer}");
+    }
+
+    fn get(&self, path: &str) -> Value {
+        serde_json::from_str(&curl(&[&format!("{}/__simulator/{path}", self.url)]))
+            .expect("it answers in JSON")
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// A program of its own, so that the stopwatch holds no connections.
+fn curl(arguments: &[&str]) -> String {
+    let output =
+        Command::new("curl").args(["-sS", "--noproxy", "*"]).args(arguments).output().expect("curl is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn time(value: &Value) -> DateTime<Utc> {
+    value.as_str().and_then(|it| it.parse().ok()).expect("a time")
+}
