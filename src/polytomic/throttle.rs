@@ -1,11 +1,12 @@
 //! How fast one organization's API may be asked.
 //!
-//! Three limits, each for a reason of its own: the rate and the concurrency
+//! Four limits, each for a reason of its own: the rate and the concurrency
 //! that the configuration allows; what the API itself says with 429 and
-//! `Retry-After`, to all requests at once; and one probe at a time while it does
-//! not accept our key. Time and chance are handed in, so a test can play days.
+//! `Retry-After`, to all requests at once; the pace that it was learnt to bear;
+//! and one probe at a time while it does not accept our key. Time and chance are handed in, so a test can play days.
 
 mod auth;
+mod pace;
 mod rate;
 
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 use std::time::Duration;
 
 use auth::Auth;
+use pace::Pace;
 use rate::Rate;
 
 use crate::domain::moment::Uptime;
@@ -22,13 +24,6 @@ use crate::domain::verdict::{Failure, FailureKind};
 /// The first wait after a 429 that does not say how long, and the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-
-/// The time between two requests where even one at a time was too fast: a
-/// limit without bursts would otherwise admit each look and refuse each change
-/// that follows it. It grows with refusals and is forgotten with answers.
-const FIRST_SPACING: Duration = Duration::from_millis(250);
-const LONGEST_SPACING: Duration = Duration::from_secs(5);
-const SPACING_KEPT: f64 = 0.95;
 
 /// How many rounds of answers (as many as may be in flight) regain one place.
 /// Each place above what the API bears costs one refusal a second, so haste here
@@ -45,9 +40,7 @@ pub struct Throttle {
     concurrent: f64,
     in_flight: usize,
     paused_until: Uptime,
-    // With one request at a time and still too fast: the time between two.
-    spacing: Duration,
-    last_started: Option<Uptime>,
+    pace: Pace,
     // Counts the times at which the API told us to slow down. A 429 to a request
     // of an earlier episode is the echo of a refusal that we have obeyed.
     episode: u32,
@@ -130,8 +123,7 @@ impl Throttle {
             concurrent: max_concurrent,
             in_flight: 0,
             paused_until: Uptime::ZERO,
-            spacing: Duration::ZERO,
-            last_started: None,
+            pace: Pace::default(),
             episode: 0,
             refusals_in_a_row: 0,
             auth: Auth::new(longest_probe_wait),
@@ -154,15 +146,15 @@ impl Throttle {
             return Admission::Full;
         }
         let rate = self.rate.as_ref().map_or(Uptime::ZERO, Rate::not_before);
-        let spaced = self.last_started.map_or(Uptime::ZERO, |at| at + self.spacing);
-        let not_before = self.paused_until.max(rate).max(spaced).max(self.auth.not_before());
+        let pace = self.pace.not_before(now);
+        let not_before = self.paused_until.max(rate).max(pace).max(self.auth.not_before());
         if now < not_before { Admission::NotBefore(not_before) } else { Admission::Go }
     }
 
     /// A request is being sent.
     pub fn started(&mut self, now: Uptime) -> Ticket {
         self.in_flight += 1;
-        self.last_started = Some(now);
+        self.pace.spend(now);
         if let Some(rate) = &mut self.rate {
             rate.spend(now);
         }
@@ -177,10 +169,12 @@ impl Throttle {
         let jitter = jitter.clamp(0.0, 1.0);
         let news = ticket.episode == self.episode;
         self.auth.finished(now, &ticket.auth, outcome, jitter);
+        if outcome == Outcome::Answered {
+            self.pace.answered(now, news);
+        }
         match outcome {
             Outcome::Answered if news => {
                 self.refusals_in_a_row = 0;
-                self.spacing = self.spacing.mul_f64(SPACING_KEPT);
                 let step = (self.concurrent * ROUNDS_PER_STEP).recip();
                 self.concurrent = (self.concurrent + step).min(self.max_concurrent);
             }
@@ -230,9 +224,7 @@ impl Throttle {
         if news {
             self.episode = self.episode.wrapping_add(1);
             self.refusals_in_a_row = self.refusals_in_a_row.saturating_add(1);
-            if self.concurrency() <= 1 {
-                self.spacing = (self.spacing * 2).clamp(FIRST_SPACING, LONGEST_SPACING);
-            }
+            self.pace.refused(now, wait);
             self.concurrent = (self.concurrent / 2.0).max(1.0);
         }
     }

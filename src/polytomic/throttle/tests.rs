@@ -18,32 +18,50 @@ fn told(seconds: u64) -> Outcome {
     Outcome::Throttled { retry_after: Some(Duration::from_secs(seconds)) }
 }
 
-/// What came of a number of requests against a server that allows so many a
-/// second and turns the rest away with `Retry-After: 1`.
+/// A server that counts by windows, as most do: so many in each, the rest is
+/// turned away until the next one.
+#[derive(Clone, Copy)]
+struct Server {
+    allows: u32,
+    each: Duration,
+    latency: Duration,
+    /// Whether a 429 says how long to wait.
+    tells: bool,
+}
+
+impl Server {
+    fn by_the_second(allows: u32, latency: u64) -> Self {
+        Self { allows, each: Duration::from_secs(1), latency: millis(latency), tells: true }
+    }
+}
+
 struct Played {
     took: Duration,
     refused: u32,
 }
 
-fn play(mut throttle: Throttle, server_allows: u32, requests: u32, latency: Duration) -> Played {
-    let mut now = Uptime::ZERO;
+/// What comes of a number of requests, sent as fast as the throttle lets them.
+fn play(throttle: &mut Throttle, server: Server, requests: u32, from: Uptime) -> Played {
+    let mut now = from;
+    let most = throttle.max_concurrent as usize;
     let (mut done, mut refused) = (0, 0);
-    // The server counts by the second, as most do.
-    let (mut second, mut seen) = (0, 0);
+    let (mut window, mut seen) = (None, 0);
     // Answers under way, soonest first.
-    let mut answers: BinaryHeap<std::cmp::Reverse<(Uptime, u32, bool)>> = BinaryHeap::new();
+    let mut answers: BinaryHeap<std::cmp::Reverse<(Uptime, u32, bool, Duration)>> = BinaryHeap::new();
     let mut tickets = std::collections::HashMap::new();
     let mut sent = 0;
     while done < requests {
         match throttle.admit(now) {
             Admission::Go if done + u32::try_from(answers.len()).unwrap() < requests => {
-                if now.as_secs() != second {
-                    (second, seen) = (now.as_secs(), 0);
+                let (nth, each) = (now.as_millis() / server.each.as_millis(), server.each);
+                if window != Some(nth) {
+                    (window, seen) = (Some(nth), 0);
                 }
+                let left = each * u32::try_from(nth + 1).unwrap() - now;
                 seen += 1;
                 sent += 1;
                 tickets.insert(sent, throttle.started(now));
-                answers.push(std::cmp::Reverse((now + latency, sent, seen <= server_allows)));
+                answers.push(std::cmp::Reverse((now + server.latency, sent, seen <= server.allows, left)));
             }
             // Nothing to send, or not yet: on to what happens next.
             admission => {
@@ -52,26 +70,31 @@ fn play(mut throttle: Throttle, server_allows: u32, requests: u32, latency: Dura
                     (Admission::NotBefore(then), None) => now = then,
                     (Admission::NotBefore(then), Some(at)) if then < at => now = then,
                     (_, Some(at)) => {
-                        let std::cmp::Reverse((_, number, allowed)) = answers.pop().unwrap();
+                        let std::cmp::Reverse((_, number, allowed, left)) = answers.pop().unwrap();
                         now = at;
                         done += u32::from(allowed);
                         refused += u32::from(!allowed);
-                        let outcome = if allowed { Outcome::Answered } else { told(1) };
+                        // As `Retry-After` has it, in whole seconds.
+                        let retry_after =
+                            server.tells.then(|| Duration::from_secs(left.as_secs_f64().ceil() as u64));
+                        let outcome =
+                            if allowed { Outcome::Answered } else { Outcome::Throttled { retry_after } };
                         throttle.finished(now, tickets.remove(&number).unwrap(), outcome, 0.5);
                     }
                     (Admission::Go | Admission::Full, None) => panic!("stuck at {now:?}"),
                 }
             }
         }
-        assert!(throttle.in_flight() <= 8, "more than allowed in flight");
+        assert!(throttle.in_flight() <= most, "more than allowed in flight");
     }
-    Played { took: now, refused }
+    Played { took: now - from, refused }
 }
 
 #[test]
 fn a_known_rate_is_kept_and_nothing_is_refused() {
     for latency in [1, 20, 200] {
-        let played = play(throttle(8, Some(20.0)), 40, 400, millis(latency));
+        let server = Server::by_the_second(40, latency);
+        let played = play(&mut throttle(8, Some(20.0)), server, 400, Uptime::ZERO);
         assert_eq!(played.refused, 0);
         // The first second's worth is a burst, the other 380 take 19 s.
         assert!(played.took <= millis(19_000 + 2 * latency), "took {:?}", played.took);
@@ -81,12 +104,43 @@ fn a_known_rate_is_kept_and_nothing_is_refused() {
 
 #[test]
 fn an_unknown_limit_is_found_at_few_refusals_and_little_loss() {
-    for latency in [5, 20, 50] {
-        let played = play(throttle(8, None), 20, 400, millis(latency));
-        // 20 seconds' worth, so 19 s is the best that anybody could do.
-        assert!(played.took < millis(30_000), "{latency} ms: took {:?}", played.took);
-        assert!(played.refused <= 60, "{latency} ms: {} refused", played.refused);
+    for (concurrent, latency, tells) in
+        [(8, 1, true), (8, 20, true), (8, 200, true), (64, 20, true), (8, 20, false), (64, 150, false)]
+    {
+        let server = Server { tells, ..Server::by_the_second(20, latency) };
+        let played = play(&mut throttle(concurrent, None), server, 800, Uptime::ZERO);
+        let case = format!("{concurrent} at once, {latency} ms, told: {tells}");
+        // 40 seconds' worth, so 39 s is the best that anybody could do.
+        assert!(played.took < millis(44_000), "{case}: took {:?}", played.took);
+        assert!(played.refused <= 80, "{case}: {} refused", played.refused);
     }
+}
+
+#[test]
+fn a_limit_by_the_minute_is_kept_evenly() {
+    let server = Server { each: Duration::from_mins(1), ..Server::by_the_second(600, 20) };
+    let played = play(&mut throttle(8, None), server, 6_000, Uptime::ZERO);
+    // Who sends all at each minute's beginning needs nine minutes.
+    assert!(played.took < Duration::from_secs(650), "took {:?}", played.took);
+    assert!(played.refused <= 24, "{} refused", played.refused);
+}
+
+#[test]
+fn what_was_learnt_is_kept_while_nothing_is_sent_and_forgotten_in_time() {
+    let (mut throttle, server) = (throttle(64, None), Server::by_the_second(20, 20));
+    play(&mut throttle, server, 400, Uptime::ZERO);
+    let next_boundary = play(&mut throttle, server, 400, Duration::from_mins(30));
+    assert_eq!(next_boundary.refused, 0);
+    let next_day = play(&mut throttle, server, 20, Duration::from_hours(24));
+    assert!(next_day.took < millis(100), "a burst that the limit allows took {:?}", next_day.took);
+}
+
+#[test]
+fn a_limit_that_is_raised_is_found() {
+    let mut throttle = throttle(64, None);
+    play(&mut throttle, Server::by_the_second(20, 20), 400, Uptime::ZERO);
+    let raised = play(&mut throttle, Server::by_the_second(200, 20), 20_000, Duration::from_secs(100));
+    assert!(raised.took < Duration::from_secs(220), "took {:?}", raised.took);
 }
 
 #[test]
