@@ -31,7 +31,7 @@ fn daemon(simulator: &Simulator, syncs: usize, opens_in: f64, lasts: f64) -> Bou
     home.configure(&[("default", simulator)], "", &[window]);
     let daemon = home.start();
     assert!(daemon::now() < opens, "the machine is too slow to be ready before the window");
-    let patience = Duration::from_secs(600);
+    let patience = Duration::from_mins(10);
     let mut accepted = Vec::new();
     let wait = || daemon::seconds(daemon::now(), closes).max(0.0);
     // Nothing of ours runs while it works.

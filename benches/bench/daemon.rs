@@ -88,7 +88,7 @@ impl Home {
         let log = fs::File::create(self.path("log")).unwrap();
         let process = self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let mut daemon = Daemon { process };
-        until("the daemon answers", Duration::from_secs(60), || {
+        until("the daemon answers", Duration::from_mins(1), || {
             let status = self.command(&["status", "--daemon"]).output().unwrap();
             let ended = daemon.process.try_wait().unwrap();
             assert_eq!(ended, None, "{}", fs::read_to_string(self.path("log")).unwrap());

@@ -24,7 +24,7 @@ pub(crate) fn run() {
         };
         home.configure(&[("default", &simulator)], "listen = \"127.0.0.1:0\"", &[it]);
         let daemon = home.start();
-        crate::daemon::until("the syncs are paused", Duration::from_secs(300), || {
+        crate::daemon::until("the syncs are paused", Duration::from_mins(5), || {
             simulator.accepted(0).len() >= syncs
         });
         std::thread::sleep(Duration::from_secs(15));

@@ -26,7 +26,7 @@ fn window(retry_after: bool) -> (f64, f64, f64) {
     simulator.limit_rate(&json!({ "per_second": PER_SECOND, "retry_after": retry_after.then_some("1") }));
     std::thread::sleep(Duration::from_secs_f64(seconds(now(), closes)));
     let mut accepted = Vec::new();
-    until("all syncs are resumed", Duration::from_secs(300), || {
+    until("all syncs are resumed", Duration::from_mins(5), || {
         accepted = simulator.accepted(0);
         accepted.iter().filter(|it| it.active).count() >= SYNCS
     });

@@ -5,6 +5,7 @@
 //! each peer. What the figures were on one machine stands in `docs/performance.md`.
 
 #![allow(clippy::disallowed_methods, reason = "a stopwatch reads the clock")]
+#![allow(clippy::cast_precision_loss, reason = "the figures are small")]
 
 mod boundary;
 mod daemon;

@@ -55,7 +55,7 @@ fn ready(home: &Home) -> f64 {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let mut buffer = [0; 4096];
     let took = loop {
         let length = socket.recv(&mut buffer).expect("it becomes ready");

@@ -43,7 +43,6 @@ struct Played {
 /// What comes of a number of requests, sent as fast as the throttle lets them.
 fn play(throttle: &mut Throttle, server: Server, requests: u32, from: Uptime) -> Played {
     let mut now = from;
-    let most = throttle.max_concurrent as usize;
     let (mut done, mut refused) = (0, 0);
     let (mut window, mut seen) = (None, 0);
     // Answers under way, soonest first.
@@ -57,7 +56,7 @@ fn play(throttle: &mut Throttle, server: Server, requests: u32, from: Uptime) ->
                 if window != Some(nth) {
                     (window, seen) = (Some(nth), 0);
                 }
-                let left = each * u32::try_from(nth + 1).unwrap() - now;
+                let left = (each * u32::try_from(nth + 1).unwrap()).saturating_sub(now);
                 seen += 1;
                 sent += 1;
                 tickets.insert(sent, throttle.started(now));
@@ -75,8 +74,8 @@ fn play(throttle: &mut Throttle, server: Server, requests: u32, from: Uptime) ->
                         done += u32::from(allowed);
                         refused += u32::from(!allowed);
                         // As `Retry-After` has it, in whole seconds.
-                        let retry_after =
-                            server.tells.then(|| Duration::from_secs(left.as_secs_f64().ceil() as u64));
+                        let whole = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
+                        let retry_after = server.tells.then_some(whole);
                         let outcome =
                             if allowed { Outcome::Answered } else { Outcome::Throttled { retry_after } };
                         throttle.finished(now, tickets.remove(&number).unwrap(), outcome, 0.5);
@@ -85,9 +84,10 @@ fn play(throttle: &mut Throttle, server: Server, requests: u32, from: Uptime) ->
                 }
             }
         }
-        assert!(throttle.in_flight() <= most, "more than allowed in flight");
+        let in_flight = f64::from(u32::try_from(throttle.in_flight()).unwrap());
+        assert!(in_flight <= throttle.max_concurrent, "more than allowed in flight");
     }
-    Played { took: now - from, refused }
+    Played { took: now.saturating_sub(from), refused }
 }
 
 #[test]
