@@ -258,9 +258,9 @@ fn read<'t>(
     let reconcile = settings::reconcile(root.table("reconcile"), source, &organizations);
     let state = settings::state(root.table("state"));
     let web = settings::web(root.table("web"), source);
-    let notify = notify::targets(&mut root, source, cx.environment, key_problems);
+    let notify = notify::targets(&mut root, source, cx.environment);
     let heartbeat = root.table("heartbeat");
-    let heartbeat = notify::heartbeat(heartbeat, source, cx.environment, key_problems);
+    let heartbeat = notify::heartbeat(heartbeat, source, cx.environment);
     let windows = window::windows(&mut root, source, &organizations, &zones, cx.now);
     root.finish();
     if !source.has_errors() {

@@ -24,8 +24,9 @@ const LONGEST_BREAK: Duration = Duration::from_mins(15);
 /// Names the notice, so that a receiver knows one that comes twice.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Slack cuts longer texts off; counted in characters.
+/// Slack cuts longer texts off. Bytes of a text, and characters of a line of it.
 const LONGEST_TEXT: usize = 3500;
+const LONGEST_LINE: usize = 500;
 
 /// More syncs of a kind than this are only counted.
 const MOST_SYNCS: usize = 100;
@@ -47,14 +48,10 @@ pub enum SendError {
         /// How long it wants to be left alone.
         retry_after: Option<Duration>,
     },
-    /// The receiver does not want it.
-    #[error("refused with {status}{}{text}", if text.is_empty() { "" } else { ": " })]
-    Refused {
-        /// The status.
-        status: u16,
-        /// The beginning of what it said.
-        text: String,
-    },
+    /// The receiver does not want it. What it said is not repeated: some tell
+    /// the address, which is a secret.
+    #[error("refused with {0}")]
+    Refused(u16),
 }
 
 /// The client that all targets share: it follows no redirect, which would carry
@@ -109,7 +106,7 @@ impl Messenger {
             let retry_after = seconds.map(|it| Duration::from_secs(it).min(LONGEST_BREAK));
             return Err(SendError::Later { status: status.as_u16(), retry_after });
         }
-        Err(SendError::Refused { status: status.as_u16(), text: beginning(answer).await })
+        Err(SendError::Refused(status.as_u16()))
     }
 }
 
@@ -164,29 +161,29 @@ fn without_address(error: reqwest::Error) -> String {
     text
 }
 
-/// The first words of a refusal, such as Slack's `invalid_token`.
-async fn beginning(mut answer: reqwest::Response) -> String {
-    let mut bytes = Vec::new();
-    while bytes.len() < 200
-        && let Ok(Some(chunk)) = answer.chunk().await
-    {
-        bytes.extend_from_slice(&chunk[..chunk.len().min(200)]);
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect::<String>().trim().to_owned()
-}
-
 /// A message in Slack's markup.
 fn slack(notice: &Notice, host: &str) -> Value {
-    let mut text = format!("*{}*", escaped(&notice.title));
+    let mut text = format!("*{}*", escaped(&cut(&notice.title)));
     for line in notice.lines() {
+        let line = escaped(&cut(&line));
+        if text.len() + line.len() > LONGEST_TEXT {
+            text.push_str("\n• …");
+            break;
+        }
         text.push_str("\n• ");
-        text.push_str(&escaped(&line));
-    }
-    if text.chars().count() > LONGEST_TEXT {
-        text = text.chars().take(LONGEST_TEXT).collect::<String>() + " …";
+        text.push_str(&line);
     }
     json!({ "text": format!("{text}\n_intermission on {}_", escaped(host)) })
+}
+
+/// A line, at most so long. A name may hold anything.
+fn cut(line: &str) -> String {
+    let plain = line.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut text: String = plain.clone().take(LONGEST_LINE).collect();
+    if plain.count() > LONGEST_LINE {
+        text.push('…');
+    }
+    text
 }
 
 /// The three characters that Slack's markup takes for its own

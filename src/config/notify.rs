@@ -6,7 +6,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::diagnostic::{Diagnostic, Severity};
+use super::diagnostic::Severity;
 use super::organization::name_of;
 use super::reader::{Table, nearest, wrong_type};
 use super::source::{Source, quote};
@@ -19,12 +19,11 @@ use crate::key::Environment;
 const EXAMPLE: &str = "`url_file = \"/etc/intermission/slack-url\"`";
 
 /// All `[[notify]]`. What is wrong with an address that is kept elsewhere is a
-/// problem of a key: the text of the file is good nevertheless.
+/// warning: it keeps no window from being kept, and may be mended later.
 pub(super) fn targets(
     root: &mut Table<'_>,
     source: &Source<'_>,
     environment: &Environment<'_>,
-    problems: &mut Vec<Diagnostic>,
 ) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
     for mut table in root.tables("notify") {
@@ -39,7 +38,7 @@ pub(super) fn targets(
         if targets.iter().any(|it| it.name == name) {
             source.error(at, format!("two targets are called `{name}`"), "give one of them another `name`");
         }
-        let address = address(&mut table, source, environment, problems);
+        let address = address(&mut table, source, environment);
         let events = events(&mut table, source);
         table.finish();
         if let (Some(format), Some(address)) = (format, address) {
@@ -62,10 +61,9 @@ pub(super) fn heartbeat(
     table: Option<Table<'_>>,
     source: &Source<'_>,
     environment: &Environment<'_>,
-    problems: &mut Vec<Diagnostic>,
 ) -> Option<Heartbeat> {
     let mut table = table?;
-    let address = address(&mut table, source, environment, problems);
+    let address = address(&mut table, source, environment);
     let bounds = Duration::from_secs(1)..=Duration::from_hours(24);
     let interval = table.duration("interval", bounds).map(Spanned::into_inner);
     table.finish();
@@ -73,12 +71,7 @@ pub(super) fn heartbeat(
 }
 
 /// One of `url`, `url_file` and `url_credential`.
-fn address(
-    table: &mut Table<'_>,
-    source: &Source<'_>,
-    environment: &Environment<'_>,
-    problems: &mut Vec<Diagnostic>,
-) -> Option<Address> {
+fn address(table: &mut Table<'_>, source: &Source<'_>, environment: &Environment<'_>) -> Option<Address> {
     let keys = ["url", "url_file", "url_credential"];
     let there: Vec<&str> = keys.into_iter().filter(|key| table.has(key)).collect();
     let url = table.text("url").map(|it| Address::Written(it.into_inner().to_owned().into()));
@@ -108,10 +101,8 @@ fn address(
                 diagnostic.excerpt = None;
                 source.note(diagnostic);
             }
-            Address::Kept(_) => problems.push(Diagnostic {
-                about_key: true,
-                ..source.diagnostic(Severity::Error, at, &problem, &mend)
-            }),
+            // Nobody hears of it, but windows are kept.
+            Address::Kept(_) => source.warn(at, &problem, &mend),
         }
     }
     Some(address)

@@ -21,7 +21,7 @@ pub(super) const SECRETS: [&str; 9] =
     ["api_key", "apikey", "api-key", "key", "token", "secret", "password", "bearer", "authorization"];
 
 /// A longer path in a URL is taken for a secret.
-const LONGEST_PATH: usize = 12;
+const LONGEST_PATH: usize = 5;
 
 /// A file, and what was found in it so far.
 pub(super) struct Source<'t> {

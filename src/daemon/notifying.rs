@@ -247,7 +247,7 @@ impl Teller {
 }
 
 fn is_hopeless(error: &SendError, failures: u32) -> bool {
-    matches!(error, SendError::Refused { .. }) && failures >= MOST_REFUSALS
+    matches!(error, SendError::Refused(_)) && failures >= MOST_REFUSALS
 }
 
 fn wait(error: &SendError, failures: u32) -> Duration {
@@ -256,7 +256,7 @@ fn wait(error: &SendError, failures: u32) -> Duration {
         SendError::Later { .. }
         | SendError::NoAddress(_)
         | SendError::NoAnswer(_)
-        | SendError::Refused { .. } => RETRY.cap(failures).mul_f64(f64::midpoint(1.0, fastrand::f64())),
+        | SendError::Refused(_) => RETRY.cap(failures).mul_f64(f64::midpoint(1.0, fastrand::f64())),
     }
 }
 

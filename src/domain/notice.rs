@@ -290,7 +290,9 @@ fn notice(window: Option<&Name>, entries: &[&Entry]) -> Option<Notice> {
         (parts, Some(window)) => format!("Window `{window}`: {}", in_short(parts)),
         (parts, None) => in_short(parts),
     };
-    Some(Notice { id: first.id.to_string(), at: last.at, window: window.cloned(), title, parts })
+    // The time tells apart ledgers that number alike.
+    let id = format!("{}-{}-{}", first.at.timestamp_millis(), first.id, last.id);
+    Some(Notice { id, at: last.at, window: window.cloned(), title, parts })
 }
 
 /// The worst comes first.
