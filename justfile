@@ -26,6 +26,10 @@ kill-everywhere:
 simulate seeds="20000":
     INTERMISSION_SEEDS={{seeds}} cargo test --release --locked --test it whatever_happens_the_promises_hold -- --nocapture
 
+# Measure against others: boundary, latency, limits, idle, start or growth. See docs/performance.md.
+bench which:
+    cargo bench --locked --bench bench -- {{which}}
+
 # Search the model with larger budgets: minutes, and about 1.5 GB.
 model:
     INTERMISSION_MODEL=full cargo test --locked --test it model:: -- --nocapture --test-threads=1
