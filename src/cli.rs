@@ -30,6 +30,7 @@ mod resume;
 mod run;
 mod schema;
 mod screen;
+mod simulate;
 mod socket;
 mod status;
 mod syncs;
@@ -213,6 +214,8 @@ enum Command {
     Notify(notify::Command),
     /// Copy the ledger, while a daemon writes it or without one
     Backup(backup::Arguments),
+    /// Run the file's windows in fast time, with faults: what happens, what breaks
+    Simulate(simulate::Arguments),
     /// Watch the daemon at work on a simulated Polytomic: no account, no file
     Demo(demo::Arguments),
     /// Print a JSON Schema of the configuration file, for editors
@@ -267,6 +270,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome {
         Command::Forget(arguments) => forget::run(global, &arguments),
         Command::Notify(command) => notify::run(global, &command),
         Command::Backup(arguments) => backup::run(global, &arguments),
+        Command::Simulate(arguments) => simulate::run(global, &arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -45,5 +45,8 @@ pub mod systemd;
 // A simulated Polytomic, with faults, over HTTP.
 pub mod simulator;
 
+// The daemon in simulated time, with faults, people and a judge.
+pub mod simulation;
+
 // ASKS: the command line.
 pub mod cli;

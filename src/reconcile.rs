@@ -470,14 +470,39 @@ impl Reconciler {
     /// Asks the calendar again, and every sync that may be affected.
     fn reopen(&mut self, now: Moment, actions: &mut Vec<Action>) {
         self.drop_old_orders(now, actions);
-        if let Some(calendar) = self.calendar.clone() {
-            self.watch_windows(&calendar, now, actions);
-            self.look_ahead(&calendar, now, actions);
-            let open = calendar.open_at(now.wall);
-            for (sync, _) in open.paused() {
-                let name = self.names.get(sync).cloned();
-                self.cases.entry(sync.clone()).or_insert_with(|| Case { name, ..Case::new(sync.clone()) });
+        match self.calendar.clone() {
+            Some(calendar) if self.goes_on(now.wall) => self.open_what_changes(&calendar, now, actions),
+            calendar => self.open_all(calendar.as_deref(), now, actions),
+        }
+    }
+
+    /// Whether nothing but time has passed since the last pass.
+    fn goes_on(&self, now: DateTime<Utc>) -> bool {
+        let was_right = self.last_pass.is_some_and(|before| RELEASED <= before && before <= now);
+        !self.is_outdated && was_right
+    }
+
+    /// Asks only the windows that have reached a change, and their syncs.
+    fn open_what_changes(&mut self, calendar: &Calendar, now: Moment, actions: &mut Vec<Action>) {
+        let advanced = self.open.as_mut().and_then(|open| calendar.advance(open, now.wall));
+        let Some(advanced) = advanced else { return self.open_all(Some(calendar), now, actions) };
+        self.watch(calendar.windows_of_change(&advanced), now, actions);
+        self.look_ahead(calendar, now, actions);
+        for sync in calendar.syncs_of_change(&advanced) {
+            if self.open.iter().any(|open| open.pause(sync).is_some()) {
+                self.open_case(sync);
             }
+            self.due.insert(sync.clone());
+        }
+        self.next_change = self.open.as_ref().and_then(OpenWindows::next_change);
+    }
+
+    fn open_all(&mut self, calendar: Option<&Calendar>, now: Moment, actions: &mut Vec<Action>) {
+        if let Some(calendar) = calendar {
+            self.watch_windows(calendar, now, actions);
+            self.look_ahead(calendar, now, actions);
+            let open = calendar.open_at(now.wall);
+            open.paused().for_each(|(sync, _)| self.open_case(sync));
             self.next_change = open.next_change();
             self.open = Some(open);
         } else {
@@ -487,6 +512,13 @@ impl Reconciler {
         }
         self.is_outdated = false;
         self.due.extend(self.cases.keys().cloned());
+    }
+
+    fn open_case(&mut self, sync: &SyncRef) {
+        if !self.cases.contains_key(sync) {
+            let name = self.names.get(sync).cloned();
+            self.cases.insert(sync.clone(), Case { name, ..Case::new(sync.clone()) });
+        }
     }
 
     /// Writes again what could not be written.

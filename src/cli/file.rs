@@ -44,6 +44,15 @@ pub(super) fn read_with_orders(global: &Global) -> Result<Read, Failure> {
     Ok(read)
 }
 
+/// Reads the file, and adds to its windows what they were last found to select,
+/// as far as the ledger can be read.
+pub(super) fn read_with_selected(global: &Global) -> Result<Read, Failure> {
+    let mut read = read(global)?;
+    let contents = ledger(global).ok().and_then(|store| store.contents().ok());
+    select(&mut read, contents.map_or_else(Vec::new, |it| it.selections));
+    Ok(read)
+}
+
 /// Reads the file as the daemon does: without its keys it is wrong.
 pub(super) fn read_with_keys(global: &Global) -> Result<Read, Failure> {
     read_and(global, Config::with_all_keys)

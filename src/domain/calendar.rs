@@ -5,7 +5,7 @@
 //! alike, so everything is worked out once for each such *group* and not for each
 //! sync.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,6 +23,33 @@ pub struct Calendar {
     orders: Arc<[Order]>,
     groups: Arc<[Group]>,
     group_of: Arc<BTreeMap<SyncRef, usize>>,
+    members: Arc<[Vec<SyncRef>]>,
+    touched_by: Arc<TouchedBy>,
+}
+
+/// Which groups a change of a window or of an order is about.
+#[derive(Debug, Clone, Default)]
+struct TouchedBy {
+    window: Vec<Vec<usize>>,
+    order: Vec<Vec<usize>>,
+}
+
+impl TouchedBy {
+    fn of(groups: &[Group], windows: usize, orders: usize) -> Self {
+        let mut touched = Self { window: vec![Vec::new(); windows], order: vec![Vec::new(); orders] };
+        for (index, group) in groups.iter().enumerate() {
+            group.windows.iter().for_each(|it| touched.window[*it].push(index));
+            group.orders.iter().for_each(|it| touched.order[*it].push(index));
+        }
+        touched
+    }
+
+    fn groups(&self, source: Source) -> &[usize] {
+        match source {
+            Source::Window(index) => &self.window[index],
+            Source::Order(index) => &self.order[index],
+        }
+    }
 }
 
 /// Syncs that are paused alike: their windows, and the orders about them.
@@ -30,6 +57,13 @@ pub struct Calendar {
 struct Group {
     windows: Vec<usize>,
     orders: Vec<usize>,
+}
+
+/// What makes a change: a window or an order, by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    Window(usize),
+    Order(usize),
 }
 
 /// What a sync should be.
@@ -87,10 +121,22 @@ pub struct SyncPause {
 #[derive(Debug, Clone)]
 pub struct OpenWindows {
     at: DateTime<Utc>,
-    next_change: Option<DateTime<Utc>>,
-    occurrences: Vec<Occurrence>,
+    // When each window and order changes next.
+    changes: BTreeSet<(DateTime<Utc>, Source)>,
+    // What asks for a pause, by who asks.
+    asking: BTreeMap<Source, Vec<Occurrence>>,
     pauses: HashMap<usize, Pause>,
+    // Groups whose pause ends further ahead than was looked: with time passing,
+    // more of it comes into sight.
+    out_of_sight: BTreeSet<usize>,
     group_of: Arc<BTreeMap<SyncRef, usize>>,
+}
+
+/// What has changed between two instants.
+#[derive(Debug, Clone, Default)]
+pub struct Advanced {
+    windows: BTreeSet<usize>,
+    groups: BTreeSet<usize>,
 }
 
 /// Windows that take turns may leave a sync no time to run for a month. The end
@@ -162,7 +208,7 @@ impl Calendar {
             }
         }
         let mut group_ids = HashMap::<Group, usize>::new();
-        let group_of = members
+        let group_of: BTreeMap<SyncRef, usize> = members
             .into_iter()
             .map(|(sync, group)| {
                 let id = group_ids.len();
@@ -171,12 +217,20 @@ impl Calendar {
             .collect();
         let mut groups: Vec<_> = group_ids.into_iter().collect();
         groups.sort_by_key(|(_, id)| *id);
+        let groups: Vec<Group> = groups.into_iter().map(|(group, _)| group).collect();
+        let mut members = vec![Vec::new(); groups.len()];
+        for (sync, group) in &group_of {
+            members[*group].push(sync.clone());
+        }
+        let touched_by = TouchedBy::of(&groups, windows.len(), orders.len());
         Self {
             windows: windows.into(),
             by_name: Arc::new(by_name),
             orders: orders.into(),
-            groups: groups.into_iter().map(|(group, _)| group).collect(),
+            groups: groups.into(),
             group_of: Arc::new(group_of),
+            members: members.into(),
+            touched_by: Arc::new(touched_by),
         }
     }
 
@@ -219,28 +273,99 @@ impl Calendar {
 
     /// What all windows ask for at this instant.
     pub fn open_at(&self, now: DateTime<Utc>) -> OpenWindows {
-        let mut occurrences = Vec::new();
-        let mut open = vec![false; self.windows.len()];
-        let mut next_change = self.next_order_change(now);
-        for (index, window) in self.windows.iter().enumerate() {
-            let pausing: Vec<_> = window.pausing(now).collect();
-            next_change = next_change.into_iter().chain(window.next_change_with(now, &pausing)).min();
-            open[index] = !pausing.is_empty();
-            occurrences.extend(pausing);
+        let mut open = OpenWindows {
+            at: now,
+            changes: BTreeSet::new(),
+            asking: BTreeMap::new(),
+            pauses: HashMap::new(),
+            out_of_sight: BTreeSet::new(),
+            group_of: Arc::clone(&self.group_of),
+        };
+        let windows = (0..self.windows.len()).map(Source::Window);
+        for source in windows.chain((0..self.orders.len()).map(Source::Order)) {
+            self.ask(source, &mut open);
         }
-        let asked = self.orders.iter().filter(|it| it.holds_at(now)).filter_map(Order::holder);
-        occurrences.extend(asked);
-        occurrences.sort();
-        let is_touched =
-            |group: &Group| !group.orders.is_empty() || group.windows.iter().any(|index| open[*index]);
-        let pauses = self
-            .groups
-            .iter()
-            .enumerate()
-            .filter(|(_, group)| is_touched(group))
-            .filter_map(|(index, group)| Some((index, self.pause(group, now)?)))
-            .collect();
-        OpenWindows { at: now, next_change, occurrences, pauses, group_of: Arc::clone(&self.group_of) }
+        let asked: BTreeSet<usize> =
+            open.asking.keys().flat_map(|it| self.touched_by.groups(*it)).copied().collect();
+        for group in asked {
+            self.pause_group(group, &mut open);
+        }
+        open
+    }
+
+    /// Brings what was asked for at an earlier instant to this one, and says what
+    /// may have changed. Only what has passed a change of its own is worked out
+    /// anew, so it costs what changes, not what there is. `None`, and nothing
+    /// done, if `open` is later, or of another calendar.
+    pub fn advance(&self, open: &mut OpenWindows, now: DateTime<Utc>) -> Option<Advanced> {
+        if now < open.at || !Arc::ptr_eq(&self.group_of, &open.group_of) {
+            return None;
+        }
+        open.at = now;
+        let mut advanced = Advanced { groups: open.out_of_sight.clone(), ..Advanced::default() };
+        while let Some((at, source)) = open.changes.first().copied()
+            && at <= now
+        {
+            open.changes.pop_first();
+            if let Source::Window(index) = source {
+                advanced.windows.insert(index);
+            }
+            advanced.groups.extend(self.touched_by.groups(source));
+            self.ask(source, open);
+        }
+        for group in &advanced.groups {
+            self.pause_group(*group, open);
+        }
+        Some(advanced)
+    }
+
+    /// The windows that may have opened, closed or begun to pause.
+    pub fn windows_of_change(&self, advanced: &Advanced) -> impl Iterator<Item = &Window> {
+        advanced.windows.iter().map(|index| &self.windows[*index])
+    }
+
+    /// The syncs that may be wanted otherwise than before.
+    pub fn syncs_of_change(&self, advanced: &Advanced) -> impl Iterator<Item = &SyncRef> {
+        advanced.groups.iter().flat_map(|index| &self.members[*index])
+    }
+
+    /// Notes what one window or order asks for, and when that changes.
+    fn ask(&self, source: Source, open: &mut OpenWindows) {
+        let now = open.at;
+        let (asking, next_change) = match source {
+            Source::Window(index) => {
+                let window = &self.windows[index];
+                let pausing: Vec<_> = window.pausing(now).collect();
+                let next = window.next_change_with(now, &pausing);
+                (pausing, next)
+            }
+            Source::Order(index) => {
+                let order = &self.orders[index];
+                let held = order.holder().filter(|_| order.holds_at(now));
+                (held.into_iter().collect(), order.next_change(now))
+            }
+        };
+        if asking.is_empty() {
+            open.asking.remove(&source);
+        } else {
+            open.asking.insert(source, asking);
+        }
+        open.changes.extend(next_change.map(|at| (at, source)));
+    }
+
+    /// Notes what the windows and orders of one group ask for together.
+    fn pause_group(&self, index: usize, open: &mut OpenWindows) {
+        open.out_of_sight.remove(&index);
+        let group = &self.groups[index];
+        match self.look(group, self.pausing_in(group, open), open.at) {
+            Some((pause, is_in_sight)) => {
+                if !is_in_sight {
+                    open.out_of_sight.insert(index);
+                }
+                open.pauses.insert(index, pause);
+            }
+            None => drop(open.pauses.remove(&index)),
+        }
     }
 
     /// What the windows of this sync ask for at this instant. For many syncs,
@@ -260,7 +385,7 @@ impl Calendar {
     }
 
     fn next_order_change(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.orders.iter().flat_map(|it| [it.from, it.until]).filter(|at| now < *at).min()
+        self.orders.iter().filter_map(|it| it.next_change(now)).min()
     }
 
     /// The first occurrence of this sync whose pause had not begun at `now`,
@@ -347,27 +472,51 @@ impl Calendar {
     fn pausing(&self, group: &Group, at: DateTime<Utc>) -> impl Iterator<Item = Occurrence> {
         let covers = move |it: &Occurrence| it.pauses <= at && at < it.closes;
         let windows = self.windows_in(group).flat_map(move |window| window.pausing(at));
-        let left = windows.filter_map(move |it| {
+        self.left_at(group, windows, at).chain(self.asked_of(group).filter(covers))
+    }
+
+    /// What exemptions leave, at this instant, of what windows ask for.
+    fn left_at(
+        &self,
+        group: &Group,
+        windows: impl Iterator<Item = Occurrence>,
+        at: DateTime<Utc>,
+    ) -> impl Iterator<Item = Occurrence> {
+        let covers = move |it: &Occurrence| it.pauses <= at && at < it.closes;
+        windows.filter_map(move |it| {
             let piece = self.left_of(group, &it).find(covers)?;
             // When it closes is the window's affair.
             Some(Occurrence { pauses: piece.pauses, ..it })
-        });
-        left.chain(self.asked_of(group).filter(covers))
+        })
+    }
+
+    /// The same at the instant of `open`, which knows what each of them asks for.
+    fn pausing_in(&self, group: &Group, open: &OpenWindows) -> Vec<Occurrence> {
+        let asking = |it: Source| open.asking.get(&it).into_iter().flatten().cloned();
+        let windows = group.windows.iter().flat_map(|it| asking(Source::Window(*it)));
+        let orders = group.orders.iter().flat_map(|it| asking(Source::Order(*it)));
+        self.left_at(group, windows, open.at).chain(orders).collect()
     }
 
     /// What the windows and orders of a group ask for together.
     fn pause(&self, group: &Group, now: DateTime<Utc>) -> Option<Pause> {
-        let mut holders: Vec<_> = self.pausing(group, now).collect();
+        self.look(group, self.pausing(group, now).collect(), now).map(|(pause, _)| pause)
+    }
+
+    /// What these holders ask for together, and whether its end does not depend on how far ahead one can look
+    /// from `now`.
+    fn look(&self, group: &Group, mut holders: Vec<Occurrence>, now: DateTime<Utc>) -> Option<(Pause, bool)> {
         holders.sort();
         let limit = now + longest();
         let mut until = holders.iter().map(|it| it.closes).max()?;
         for _ in 0..MOST_FOLLOWED {
             match self.pausing(group, until).map(|it| it.closes).max() {
                 Some(later) if until < limit => until = later,
-                Some(_) | None => break,
+                Some(_) => return Some((Pause { holders, until }, false)),
+                None => break,
             }
         }
-        Some(Pause { holders, until })
+        Some((Pause { holders, until }, true))
     }
 
     /// The pauses of a group that touch `[from, until)`: the look is widened
@@ -410,17 +559,19 @@ impl OpenWindows {
 
     /// When it stops being true.
     pub fn next_change(&self) -> Option<DateTime<Utc>> {
-        self.next_change
+        self.changes.first().map(|(at, _)| *at)
     }
 
     /// Whether it is (still, or already) true at this instant.
     pub fn holds_at(&self, at: DateTime<Utc>) -> bool {
-        self.at <= at && self.next_change.is_none_or(|change| at < change)
+        self.at <= at && self.next_change().is_none_or(|change| at < change)
     }
 
     /// The occurrences that ask for a pause, of all windows, sorted.
-    pub fn occurrences(&self) -> &[Occurrence] {
-        &self.occurrences
+    pub fn occurrences(&self) -> Vec<&Occurrence> {
+        let mut occurrences: Vec<_> = self.asking.values().flatten().collect();
+        occurrences.sort();
+        occurrences
     }
 
     /// What is asked for this sync.

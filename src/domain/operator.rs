@@ -81,6 +81,11 @@ impl Order {
         self.from <= at && at < self.until
     }
 
+    /// When it next begins or ends after this instant.
+    pub fn next_change(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        [self.from, self.until].into_iter().find(|at| after < *at)
+    }
+
     /// The holder that it makes: an operator's pause is one to a sync as an
     /// occurrence is. `None` if it pauses nothing.
     pub fn holder(&self) -> Option<Occurrence> {

@@ -19,18 +19,7 @@ const COUNTED: usize = 1000;
 impl Reconciler {
     /// Compares each window with what was last told of it.
     pub(super) fn watch_windows(&mut self, calendar: &Calendar, now: Moment, actions: &mut Vec<Action>) {
-        for window in calendar.windows() {
-            let before = self.watches.get(&window.name);
-            let (watch, events) = watch(window, before, now);
-            if before == Some(&watch) && events.is_empty() {
-                continue;
-            }
-            // Only what is told needs to be durable at once.
-            if before.is_none_or(|it| it.fingerprint != watch.fingerprint) || !events.is_empty() {
-                actions.push(write(Change::new().watch(watch.clone()), events, now));
-            }
-            self.watches.insert(window.name.clone(), watch);
-        }
+        self.watch(calendar.windows().iter(), now, actions);
         let gone: Vec<_> =
             self.watches.keys().filter(|it| calendar.window(it.as_str()).is_none()).cloned().collect();
         for name in gone {
@@ -42,10 +31,31 @@ impl Reconciler {
             actions.push(write(Change::new().unwatch(name), closed.into_iter().collect(), now));
         }
     }
+
+    /// Compares these windows with what was last told of them.
+    pub(super) fn watch<'a>(
+        &mut self,
+        windows: impl Iterator<Item = &'a Window>,
+        now: Moment,
+        actions: &mut Vec<Action>,
+    ) {
+        for window in windows {
+            let before = self.watches.get(&window.name);
+            let (watch, events) = compare(window, before, now);
+            if before == Some(&watch) && events.is_empty() {
+                continue;
+            }
+            // Only what is told needs to be durable at once.
+            if before.is_none_or(|it| it.fingerprint != watch.fingerprint) || !events.is_empty() {
+                actions.push(write(Change::new().watch(watch.clone()), events, now));
+            }
+            self.watches.insert(window.name.clone(), watch);
+        }
+    }
 }
 
 /// What is to be told of a window, and what is to be remembered as told.
-fn watch(window: &Window, before: Option<&WindowWatch>, now: Moment) -> (WindowWatch, Vec<Event>) {
+fn compare(window: &Window, before: Option<&WindowWatch>, now: Moment) -> (WindowWatch, Vec<Event>) {
     let fingerprint = window.fingerprint();
     let open = window.covering(now.wall);
     let mut events = Vec::new();

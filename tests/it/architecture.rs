@@ -45,6 +45,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     // Somebody else's service: of ours it knows what a sync is called, no more.
     ("simulator", &["domain::sync"]),
+    // The daemon without its world: only what decides, and what remembers.
+    ("simulation", &["domain", "ledger", "polytomic::Limits", "polytomic::throttle", "reconcile"]),
     // Where all of it comes together.
     (
         "daemon",

@@ -3,6 +3,7 @@
 mod completions;
 mod diff;
 mod history;
+mod simulate;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -230,6 +231,7 @@ fn help_names_the_commands_that_there_are_and_no_other() {
             "forget",
             "notify",
             "backup",
+            "simulate",
             "demo",
             "schema",
             "completions",

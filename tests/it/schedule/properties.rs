@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use chrono::{DateTime, Days, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use intermission::domain::calendar::{Calendar, Desired};
 use intermission::domain::execution::RunPolicy;
+use intermission::domain::operator::{Order, What};
 use intermission::domain::schedule::Schedule;
 use intermission::domain::sync::{SyncKind, SyncRef};
 use intermission::domain::window::{Dates, End, Occurrence, OnManualResume, Span, Start, Times, Window};
@@ -302,6 +303,28 @@ proptest! {
     }
 }
 
+/// What an operator asks for: which kind, from and for how many minutes, and for
+/// which sync.
+type Asked = (u8, i64, i64, u128);
+
+fn any_asked() -> impl Strategy<Value = Asked> {
+    (0..4u8, 0..3000i64, 1..2000i64, 0..3u128)
+}
+
+fn order(calendar: &Calendar, at: DateTime<Utc>, number: u32, (what, from, length, which): Asked) -> Order {
+    let from = at + TimeDelta::minutes(from);
+    let until = from + TimeDelta::minutes(length);
+    let syncs = BTreeSet::from([sync(which), sync(which + 1)]);
+    let open = calendar.occurrences(at, until).into_iter().next();
+    let what = match (what, open) {
+        (0, _) => What::Pause { syncs },
+        (1, _) => What::Exempt { syncs: Some(syncs) },
+        (2, Some(open)) => What::Extend { window: open.window, opens: open.opens },
+        (_, _) => What::Exempt { syncs: None },
+    };
+    Order { number, from, until, reason: String::new(), by: String::new(), what }
+}
+
 /// The occurrences that ask for a pause of a sync, window by window.
 fn holders(calendar: &Calendar, sync: &SyncRef, at: DateTime<Utc>) -> Vec<Occurrence> {
     let far = TimeDelta::days(40);
@@ -347,10 +370,40 @@ proptest! {
     }
 
     #[test]
+    fn what_time_has_changed_is_worked_out_alone_and_is_what_asking_anew_tells(
+        (calendar, at) in any_calendar(),
+        asked in prop::collection::vec(any_asked(), 0..4),
+        steps in prop::collection::vec(prop::option::of(0..3000i64), 12),
+    ) {
+        let orders: Vec<Order> =
+            asked.into_iter().zip(1..).map(|(asked, number)| order(&calendar, at, number, asked)).collect();
+        let calendar = calendar.with_orders(&orders);
+        let mut open = calendar.open_at(at);
+        for step in steps {
+            let (before, here) = (open.clone(), open.at());
+            let next = open.next_change().unwrap_or(here);
+            let now = step.map_or(next, |minutes| here + TimeDelta::minutes(minutes));
+            let advanced = calendar.advance(&mut open, now).expect("time goes on, and it is the same calendar");
+            let anew = calendar.open_at(now);
+            prop_assert_eq!(open.next_change(), anew.next_change());
+            prop_assert_eq!(open.occurrences(), anew.occurrences());
+            let touched: BTreeSet<_> = calendar.syncs_of_change(&advanced).collect();
+            for sync in calendar.syncs() {
+                prop_assert_eq!(open.pause(sync), anew.pause(sync), "{} at {}", sync, now);
+                prop_assert!(touched.contains(sync) || open.pause(sync) == before.pause(sync), "{sync} at {now}");
+            }
+            let told: BTreeSet<_> = calendar.windows_of_change(&advanced).map(|it| it.name.clone()).collect();
+            for window in calendar.windows().iter().filter(|it| !told.contains(&it.name)) {
+                prop_assert_eq!(window.covering(here), window.covering(now), "{} at {}", window.name, now);
+            }
+        }
+    }
+
+    #[test]
     fn nothing_changes_before_the_next_change((calendar, at) in any_calendar(), parts in prop::collection::vec(0..1000i32, 8)) {
         let told = |at| {
             let open = calendar.open_at(at);
-            let inside: Vec<_> = open.occurrences().iter().map(|it| (it.clone(), it.opens <= at)).collect();
+            let inside: Vec<_> = open.occurrences().into_iter().map(|it| (it.clone(), it.opens <= at)).collect();
             inside
         };
         let before = told(at);

@@ -1,6 +1,13 @@
 //! Requests, and what becomes of them on their way.
 
-use super::*;
+use crate::domain::execution::{Frequency, RunStatus};
+use crate::domain::plan::{self, Errand, Learnt, Proof};
+use crate::reconcile::ErrandReply;
+
+use super::{
+    Arc, Change, DateTime, Duration, Evidence, Failure, FailureKind, Fault, Happening, HoldState, Look, On,
+    Organization, Outcome, Reply, SyncRef, Told, Utc, Verdict, World,
+};
 
 impl World {
     pub(super) fn latency(&mut self) -> Duration {
@@ -35,14 +42,14 @@ impl World {
         let course = self.course(On::Look, &sync);
         let result = match (course.failure, errand) {
             (Some(failure), _) => Err(failure),
-            (None, Errand::Cancel) => Ok(Told::Cancelled),
-            (None, Errand::Start) => Ok(Told::Started),
-            (None, Errand::Prove) => Ok(Told::Proof(Proof {
+            (None, Errand::Cancel) => Ok(plan::Told::Cancelled),
+            (None, Errand::Start) => Ok(plan::Told::Started),
+            (None, Errand::Prove) => Ok(plan::Told::Proof(Proof {
                 state: self.api.state(&sync),
                 frequency: Frequency::ByTime,
                 status: None,
             })),
-            (None, Errand::Status) => Ok(Told::Status(RunStatus {
+            (None, Errand::Status) => Ok(plan::Told::Status(RunStatus {
                 is_running: self.rng.u8(..4) == 0,
                 newest: None,
                 last_completed: None,
@@ -102,7 +109,7 @@ impl World {
     pub(super) fn post(&mut self, sync: SyncRef, organization: Arc<Organization>, active: bool) {
         let sent = self.now();
         let request = self.next_number;
-        note!(self, "request {request} leaves: {sync} active={active}");
+        note!(self, Request: "request {request} leaves: {sync} active={active}");
         let course = self.course(if active { On::Resume } else { On::Pause }, &sync);
         for wait in course.applied {
             self.after(wait, Happening::Apply { sync: sync.clone(), active, request });

@@ -3,40 +3,39 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock};
+use std::fmt::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
-use intermission::domain::backoff::Backoff;
-use intermission::domain::calendar::{Calendar, OpenWindows};
-use intermission::domain::event::EventKind;
-use intermission::domain::execution::{Frequency, OnRunning, RunPolicy, RunStatus};
-use intermission::domain::hold::{Hold, HoldState};
-use intermission::domain::moment::Moment;
-use intermission::domain::organization::{KeySource, Organization, Proxy};
-use intermission::domain::plan::{Errand, Evidence, Learnt, Proof, Rules, Told};
-use intermission::domain::sync::{Name, SyncKind, SyncRef, SyncState};
-use intermission::domain::verdict::{Failure, FailureKind, Verdict};
-use intermission::domain::window::{Dates, End, OnManualResume, Start, Times, When, Window};
-use intermission::domain::zone::Zone;
-use intermission::ledger::{Change, Store};
-use intermission::polytomic::Limits;
-use intermission::polytomic::throttle::Outcome;
-use intermission::reconcile::{Action, ErrandReply, InForce, Reconciler, Reply, Selection};
-use intermission::tzdb::Tzdb;
-use uuid::Uuid;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::api::{Api, Who};
+use crate::domain::calendar::{Calendar, OpenWindows};
+use crate::domain::event::{Event, EventKind};
+use crate::domain::hold::{Hold, HoldState};
+use crate::domain::moment::Moment;
+use crate::domain::operator::{Order, What};
+use crate::domain::organization::{KeySource, Organization};
+use crate::domain::plan::{Evidence, Rules};
+use crate::domain::sync::{Name, SyncRef, SyncState};
+use crate::domain::verdict::{Failure, FailureKind, Verdict};
+use crate::domain::window::{End, Times, Window};
+use crate::ledger::{Change, Store};
+use crate::polytomic::Limits;
+use crate::polytomic::throttle::Outcome;
+use crate::reconcile::{Action, ErrandReply, InForce, Reconciler, Reply, Selection, Terms};
+
+use super::api::{Api, Switched, Who};
 use super::fault::{Fault, On};
 use super::judge::Judge;
+use super::scene::{Scene, Unkindness};
 
 /// A line of the history, made only where somebody is going to read it.
 macro_rules! note {
-    ($world:expr, $($what:tt)+) => {
+    ($world:expr, $told:ident: $($what:tt)+) => {
         if $world.is_recorded {
             let what = format!($($what)+);
-            $world.note(&what);
+            $world.note(Told::$told(what));
         }
     };
 }
@@ -44,18 +43,19 @@ macro_rules! note {
 mod course;
 mod daemon;
 mod judging;
+mod orders;
 mod people;
 mod requests;
-mod scene;
 mod storage;
 mod unkind;
 
-use scene::{organization, some_zone, sync, windows};
 use storage::Disk;
 
-/// The longest life of a request that is never answered, as configured.
-const SETTLE: Duration = Duration::from_mins(2);
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// What a machine's uptime is when its world begins.
+const BEGINNING: Duration = Duration::from_secs(100_000);
+/// What is not at rest so long after the last fault, and after a window, never
+/// will be.
+const BOUND: TimeDelta = TimeDelta::minutes(30);
 /// So many minutes after a boundary nothing is late yet.
 const LATEST_MINUTES: i64 = 3;
 
@@ -108,8 +108,11 @@ enum Happening {
         full: bool,
     },
     Operator,
+    Order,
     /// From here on nothing goes wrong any more.
     Calm,
+    /// Nothing has gone wrong for so long that all has to be at rest.
+    Rest,
     /// From here on no window is open any more.
     LastWindowEnds,
     /// A look at syncs deep in windows, when all is calm.
@@ -124,7 +127,9 @@ struct Look {
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a thing that can be wrong with a world")]
-pub(super) struct World {
+/// A world, and the daemon in it.
+#[derive(Debug)]
+pub struct World {
     seed: u64,
     rng: fastrand::Rng,
     uptime: Duration,
@@ -133,7 +138,7 @@ pub(super) struct World {
     queue: BinaryHeap<Reverse<(Duration, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     next_number: u64,
-    pub(super) api: Api,
+    api: Api,
     store: Store,
     // What the store says of each sync, so that nobody has to read all of it.
     rows: BTreeMap<SyncRef, Hold>,
@@ -146,32 +151,54 @@ pub(super) struct World {
     // What the running process has in force.
     in_force: Option<Arc<Calendar>>,
     organizations: BTreeMap<Name, (Arc<Organization>, Limits)>,
+    rules: Rules,
+    max_sleep: Duration,
+    timeout: Duration,
     disk_is_full: bool,
     is_calm: bool,
     covered: BTreeSet<SyncRef>,
     ends: Duration,
     judge: Judge,
     met: BTreeMap<(Fault, On), u64>,
-    log: String,
+    log: Vec<(DateTime<Utc>, Told)>,
     is_recorded: bool,
-    // How unkind this world is: no faults at all in some, many in others.
-    unkindness: f64,
-    people: f64,
-    clocks_move: bool,
+    unkindness: Unkindness,
     plant: Plant,
     // A ledger in a file, in some worlds.
     disk: Option<Disk>,
     // Organizations that are down, and what their requests meet.
     down: BTreeMap<Name, FailureKind>,
-    // Those that were or will be.
-    troubled: BTreeSet<Name>,
     // By how much the clock is wrong.
     clock_error: Option<TimeDelta>,
 }
 
+/// A line of a world's history.
+#[derive(Debug, Clone)]
+pub enum Told {
+    /// What the daemon tells.
+    Daemon(Box<Event>),
+    /// What happens around it.
+    World(String),
+    /// What becomes of a request.
+    Request(String),
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Daemon(event) => write!(f, "daemon: {event}"),
+            Self::World(what) | Self::Request(what) => f.write_str(what),
+        }
+    }
+}
+
+fn empty_store() -> Store {
+    Store::in_memory().expect("SQLite has memory")
+}
+
 /// A defect put into the world on purpose, to see that the judge finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Plant {
+pub enum Plant {
     /// None.
     Nothing,
     /// A crash takes the ledger with it.
@@ -188,6 +215,8 @@ pub(super) enum Plant {
     SkippedIsHeld,
     /// A start makes nothing of what an operator or a window's end left to resume.
     ForgetsResuming,
+    /// A pause leaves when all is over, and nobody knows of it.
+    PausesAtTheEnd,
 }
 
 impl Plant {
@@ -214,97 +243,79 @@ impl Plant {
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
-        Self::with(seed, Plant::Nothing)
+    /// The world of this scene, before anything has happened.
+    pub fn new(scene: Scene) -> Self {
+        Self::with(scene, Plant::Nothing)
     }
 
-    pub(super) fn with(seed: u64, plant: Plant) -> Self {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        // Around nights in which clocks change, in spring and autumn, and others.
-        let nights = [
-            "2027-03-13T20:00:00Z",
-            "2027-03-27T20:00:00Z",
-            "2027-10-30T20:00:00Z",
-            "2027-11-06T20:00:00Z",
-            // Lord Howe, by half an hour, and Cairo, at midnight.
-            "2027-04-03T06:00:00Z",
-            "2027-10-02T06:00:00Z",
-            "2027-04-29T12:00:00Z",
-            "2027-10-28T12:00:00Z",
-            "2027-06-01T20:00:00Z",
-        ];
-        let wall: DateTime<Utc> = nights[rng.usize(..nights.len())].parse().unwrap();
-        let organizations: BTreeMap<Name, (Arc<Organization>, Limits)> = ["default", "emea"]
-            .into_iter()
-            .map(|name| (name.into(), (organization(name), Limits::default())))
-            .collect();
-        let unkindness = [0.0, 0.05, 0.15, 0.4][rng.usize(..4)];
-        let people = [0.0, 0.5, 1.0][rng.usize(..3)];
-        let clocks_move = rng.u8(..3) == 0;
+    /// The same with a defect.
+    pub fn with(scene: Scene, plant: Plant) -> Self {
+        let Scene { seed, from, windows, organizations, rules, .. } = scene;
+        let (unkindness, disk) = (scene.unkindness, scene.disk.map(Disk::new));
+        let store = match &disk {
+            Some(disk) => Store::open(&disk.ledger()).expect("the directory was made for it"),
+            None => empty_store(),
+        };
+        let mut api = Api::default();
+        for (sync, active) in scene.syncs {
+            api.create(sync, active);
+        }
         let mut world = Self {
             seed,
-            uptime: Duration::from_secs(100_000),
-            booted: Duration::from_secs(100_000),
-            wall,
+            rng: fastrand::Rng::with_seed(seed),
+            uptime: BEGINNING,
+            booted: BEGINNING,
+            wall: from,
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
             next_number: 0,
-            api: Api::default(),
-            store: Store::in_memory().unwrap(),
+            api,
+            store,
             rows: BTreeMap::new(),
             reconciler: None,
             process: 0,
             sleeps: 0,
             open: None,
-            windows: vec![],
+            windows,
             config_is_broken: false,
             in_force: None,
             organizations,
+            rules,
+            max_sleep: scene.max_sleep,
+            timeout: scene.timeout,
             disk_is_full: false,
             is_calm: false,
             covered: BTreeSet::new(),
-            ends: Duration::ZERO,
+            ends: BEGINNING + scene.ends_after,
             judge: Judge::default(),
             met: BTreeMap::new(),
-            log: String::new(),
+            log: Vec::new(),
             is_recorded: false,
             unkindness,
-            people,
-            clocks_move,
             plant,
-            disk: None,
+            disk,
             down: BTreeMap::new(),
-            troubled: BTreeSet::new(),
             clock_error: None,
-            rng: rng.clone(),
         };
-        let how_many = if rng.u8(..50) == 0 { rng.u128(40..120) } else { rng.u128(2..7) };
-        let syncs: Vec<SyncRef> = (0..how_many).map(|it| sync(&mut rng, it)).collect();
-        for sync in &syncs {
-            world.api.create(sync.clone(), rng.u8(..5) > 0);
+        world.count_clock_changes(scene.calm_after);
+        world.schedule_the_unkind(scene.calm_after);
+        world.after(scene.calm_after, Happening::Calm);
+        if let Some(wait) = scene.windows_end_after {
+            world.after(wait, Happening::LastWindowEnds);
         }
-        world.windows = windows(&mut rng, wall, &syncs);
-        world.rng = rng;
-        if world.rng.u8(..16) == 0 && how_many < 50 {
-            let disk = Disk::new();
-            world.store = Store::open(&disk.ledger()).unwrap();
-            world.disk = Some(disk);
-        }
-        let days = 2 + world.rng.u64(..3);
-        world.count_clock_changes(days);
-        world.schedule_the_unkind(Duration::from_hours(24 * days));
         world
     }
 
     /// With a history, for a seed that failed.
-    pub(super) fn recorded(mut self) -> Self {
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
         self.is_recorded = true;
         self
     }
 
     /// Windows that live through a night in which the clocks of their zone change.
-    fn count_clock_changes(&mut self, days: u64) {
-        let until = self.wall + TimeDelta::days(i64::try_from(days).unwrap());
+    fn count_clock_changes(&mut self, span: Duration) {
+        let until = self.wall + TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
         let zones = self.windows.iter().map(|it| it.times.zone());
         let changes =
             zones.filter(|it| it.next_transition(self.wall).is_some_and(|it| it.at < until)).count();
@@ -313,36 +324,30 @@ impl World {
 
     fn schedule_the_unkind(&mut self, span: Duration) {
         self.after(Duration::from_secs(1), Happening::Start);
-        let per_day = span.as_secs_f64() / 86_400.0;
-        let often = |world: &mut Self, times: f64, what: Happening| {
-            let times = times * per_day;
-            let whole = times.floor() + f64::from(u8::from(world.rng.f64() < times.fract()));
-            let mut left = whole;
-            while left >= 1.0 {
-                let at = span.mul_f64(world.rng.f64());
-                world.after(at, what.clone());
-                left -= 1.0;
-            }
-        };
-        let (unkindness, people, clocks_move) = (self.unkindness, self.people, self.clocks_move);
-        often(self, 8.0 * unkindness * 4.0, Happening::Crash);
-        often(self, 40.0 * people, Happening::Person);
-        often(self, 4.0 * people, Happening::Operator);
-        often(self, 6.0 * unkindness, Happening::Edit);
-        often(self, if clocks_move { 3.0 } else { 0.0 }, Happening::Clock);
-        often(self, 4.0 * unkindness, Happening::Disk { full: true });
-        often(self, 4.0 * unkindness, Happening::SyncGoes);
-        if self.rng.u8(..3) == 0 {
-            let organization: Name = if self.rng.bool() { "default" } else { "emea" }.into();
-            self.troubled.insert(organization.clone());
-            often(self, 2.0, Happening::OrganizationIsDown { organization });
+        let Unkindness { faults, people, clocks, edits, outages_of } = self.unkindness.clone();
+        self.often(span, 8.0 * faults * 4.0, &Happening::Crash);
+        self.often(span, 40.0 * people, &Happening::Person);
+        self.often(span, 4.0 * people, &Happening::Operator);
+        self.often(span, 4.0 * people, &Happening::Order);
+        self.often(span, if edits.is_empty() { 0.0 } else { 6.0 * faults }, &Happening::Edit);
+        self.often(span, if clocks { 3.0 } else { 0.0 }, &Happening::Clock);
+        self.often(span, 4.0 * faults, &Happening::Disk { full: true });
+        self.often(span, 4.0 * faults, &Happening::SyncGoes);
+        if let Some(organization) = outages_of {
+            self.often(span, 2.0, &Happening::OrganizationIsDown { organization });
         }
-        often(self, 48.0, Happening::Inspect);
-        // First faults and people stop, then the windows; what is then not at
-        // rest within half an hour never will be.
-        self.after(span, Happening::Calm);
-        self.after(span + Duration::from_hours(6), Happening::LastWindowEnds);
-        self.ends = self.uptime + span + Duration::from_hours(6) + Duration::from_mins(30);
+        self.often(span, 48.0, &Happening::Inspect);
+    }
+
+    /// It happens so many times a day, at any time in `span`.
+    fn often(&mut self, span: Duration, a_day: f64, what: &Happening) {
+        let times = a_day * span.as_secs_f64() / 86_400.0;
+        let mut left = times.floor() + f64::from(u8::from(self.rng.f64() < times.fract()));
+        while left >= 1.0 {
+            let at = span.mul_f64(self.rng.f64());
+            self.after(at, what.clone());
+            left -= 1.0;
+        }
     }
 
     // ---- time ----
@@ -359,11 +364,12 @@ impl World {
     }
 
     /// How long it lives.
-    pub(super) fn days(&self) -> f64 {
-        (self.ends.as_secs_f64() - 100_000.0) / 86_400.0
+    pub fn days(&self) -> f64 {
+        self.ends.saturating_sub(BEGINNING).as_secs_f64() / 86_400.0
     }
 
-    pub(super) fn run(&mut self) {
+    /// Lets all of it happen.
+    pub fn run(&mut self) {
         while let Some(Reverse((at, number))) = self.queue.pop() {
             let Some(what) = self.happenings.remove(&number) else { continue };
             if at > self.ends {
@@ -371,11 +377,23 @@ impl World {
             }
             let passed = at.saturating_sub(self.uptime);
             self.uptime = at.max(self.uptime);
-            self.wall += TimeDelta::from_std(passed).unwrap();
+            self.wall += TimeDelta::from_std(passed).unwrap_or_default();
             self.watch_blocks();
             self.happens(what);
         }
+        if self.plant == Plant::PausesAtTheEnd {
+            self.pause_unnoticed();
+        }
         self.at_rest();
+    }
+
+    fn pause_unnoticed(&mut self) {
+        let now = self.now();
+        let first = self.api.syncs().next().cloned();
+        if let Some(sync) = first {
+            self.api.apply(&sync, true, Who::Person, now);
+            self.api.apply(&sync, false, Who::Daemon { request: u64::MAX }, now);
+        }
     }
 
     fn happens(&mut self, what: Happening) {
@@ -385,7 +403,7 @@ impl World {
             Happening::Read { process, look, answers_in } => self.read(process, *look, answers_in),
             Happening::Apply { sync, active, request } => {
                 let now = self.now();
-                note!(self, "the API applies request {request}: {sync} active={active}");
+                note!(self, Request: "the API applies request {request}: {sync} active={active}");
                 if !(active && self.plant == Plant::ResumeDoesNothing) {
                     self.api.apply(&sync, active, Who::Daemon { request }, now);
                 }
@@ -400,18 +418,20 @@ impl World {
             Happening::ClockIsSetRight => self.set_clock_right(),
             Happening::OrganizationIsDown { organization } => self.organization_goes_down(organization),
             Happening::OrganizationIsUp { organization } => {
-                note!(self, "organization {organization} is up");
+                note!(self, World: "organization {organization} is up");
                 self.down.remove(&organization);
             }
             Happening::SyncGoes => self.sync_goes(),
             Happening::SyncIsBack { sync } => {
-                note!(self, "{sync} is back");
+                note!(self, World: "{sync} is back");
                 self.judge.person_acts(&sync);
                 self.api.is_back(&sync);
             }
             Happening::Disk { full } => self.disk(full),
             Happening::Operator => self.operator(),
+            Happening::Order => self.order(),
             Happening::Calm => self.calm(),
+            Happening::Rest => self.at_rest(),
             Happening::LastWindowEnds => {
                 self.judge.blocks_moved();
                 self.windows.clear();
@@ -421,11 +441,13 @@ impl World {
         }
     }
 
-    pub(super) fn met(&self) -> &BTreeMap<(Fault, On), u64> {
+    /// What went wrong, and how often.
+    pub fn met(&self) -> &BTreeMap<(Fault, On), u64> {
         &self.met
     }
 
-    pub(super) fn checked(&self) -> &BTreeMap<&'static str, u64> {
+    /// Which promises were put to the test, and how often.
+    pub fn checked(&self) -> &BTreeMap<&'static str, u64> {
         self.judge.checked()
     }
 
@@ -433,16 +455,29 @@ impl World {
         *self.met.entry((fault, on)).or_default() += 1;
     }
 
-    fn note(&mut self, what: &str) {
-        let _ = writeln!(self.log, "{} {what}", self.wall.format("%m-%d %H:%M:%S%.3f"));
+    fn note(&mut self, told: Told) {
+        self.log.push((self.wall, told));
     }
 
-    pub(super) fn history(&self) -> String {
+    /// What was told, in order, by the world's wall clock.
+    pub fn log(&self) -> &[(DateTime<Utc>, Told)] {
+        &self.log
+    }
+
+    /// Every move of a switch, in order.
+    pub fn switched(&self) -> &[Switched] {
+        self.api.changes()
+    }
+
+    /// All of it for a person who looks for a mistake.
+    pub fn history(&self) -> String {
         let mut text = format!("seed {}\n", self.seed);
         for window in &self.windows {
             let _ = writeln!(text, "window {}: {}, {:?}", window.name, window.times, window.on_manual_resume);
         }
-        text.push_str(&self.log);
+        for (at, told) in &self.log {
+            let _ = writeln!(text, "{} {told}", at.format("%m-%d %H:%M:%S%.3f"));
+        }
         text.push_str("at the API:\n");
         for change in self.api.changes() {
             let _ = writeln!(

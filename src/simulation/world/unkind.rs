@@ -1,14 +1,17 @@
 //! What goes wrong by itself: crashes, clocks, disks, and when it stops.
 
-use super::*;
+use super::{
+    BOUND, Duration, FailureKind, Fault, Happening, Name, On, Plant, SyncRef, TimeDelta, Told, World,
+    empty_store,
+};
 
 impl World {
     pub(super) fn goes_wrong(&mut self) -> bool {
-        !self.is_calm && self.rng.f64() < self.unkindness
+        !self.is_calm && self.rng.f64() < self.unkindness.faults
     }
 
     pub(super) fn crashes_now(&mut self) -> bool {
-        !self.is_calm && self.rng.f64() < self.unkindness * 0.1
+        !self.is_calm && self.rng.f64() < self.unkindness.faults * 0.1
     }
 
     pub(super) fn crash(&mut self, fault: Fault) {
@@ -16,7 +19,7 @@ impl World {
             return;
         }
         self.meet(fault, On::World);
-        note!(self, "process {} is killed ({fault:?})", self.process);
+        note!(self, World: "process {} is killed ({fault})", self.process);
         let down = match self.rng.u8(..4) {
             0 => {
                 self.meet(Fault::LongDowntime, On::World);
@@ -25,7 +28,7 @@ impl World {
             _ => Duration::from_secs(self.rng.u64(1..20)),
         };
         if self.plant == Plant::ForgetfulLedger {
-            self.store = Store::in_memory().unwrap();
+            self.store = empty_store();
             self.rows.clear();
         }
         // A decision that did not get to the disk dies with the process.
@@ -68,14 +71,14 @@ impl World {
                 self.wall += TimeDelta::minutes(minutes);
             }
         }
-        note!(self, "the clock now says {}", self.wall);
+        note!(self, World: "the clock now says {}", self.wall);
         // The timer notices a clock that is set.
         self.pass();
     }
 
     pub(super) fn disk(&mut self, full: bool) {
         self.disk_is_full = full && !self.is_calm;
-        note!(self, "the disk is {}", if self.disk_is_full { "full" } else { "fine" });
+        note!(self, World: "the disk is {}", if self.disk_is_full { "full" } else { "fine" });
         if self.disk_is_full {
             let wait = Duration::from_mins(self.rng.u64(1..90));
             self.after(wait, Happening::Disk { full: false });
@@ -83,7 +86,7 @@ impl World {
     }
 
     pub(super) fn calm(&mut self) {
-        note!(self, "calm");
+        note!(self, World: "faults and people stop");
         self.is_calm = true;
         self.disk_is_full = false;
         if self.config_is_broken {
@@ -92,15 +95,18 @@ impl World {
         }
         self.set_clock_right();
         self.down.clear();
-        self.api.all_are_back();
+        let any_was_gone = self.api.all_are_back();
         self.start();
+        // What is gone is asked for once an hour.
+        let bound = if any_was_gone { BOUND + TimeDelta::hours(1) } else { BOUND };
+        self.after(bound.to_std().unwrap_or_default(), Happening::Rest);
     }
 
     pub(super) fn set_clock_right(&mut self) {
         if let Some(error) = self.clock_error.take() {
             self.judge.blocks_moved();
             self.wall += error;
-            note!(self, "the clock is set right");
+            note!(self, World: "the clock is set right");
             self.pass();
         }
     }
@@ -114,7 +120,7 @@ impl World {
             [FailureKind::Timeout, FailureKind::NotSent, FailureKind::Unauthorized, FailureKind::Server];
         let kind = kinds[self.rng.usize(..kinds.len())];
         self.meet(Fault::OrganizationDown, On::World);
-        note!(self, "organization {organization} is down: {kind}");
+        note!(self, World: "organization {organization} is down: {kind}");
         self.down.insert(organization.clone(), kind);
         let hours = Duration::from_mins(self.rng.u64(20..900));
         self.after(hours, Happening::OrganizationIsUp { organization });
@@ -130,7 +136,7 @@ impl World {
         }
         self.meet(Fault::SyncGone, On::World);
         self.judge.person_acts(&sync);
-        note!(self, "{sync} is gone");
+        note!(self, World: "{sync} is gone");
         let wait = Duration::from_mins(self.rng.u64(5..600));
         self.after(wait, Happening::SyncIsBack { sync });
     }

@@ -2,30 +2,32 @@
 //! power can go in the middle of a write.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::*;
+use super::{Change, Fault, HoldState, On, PathBuf, Store, SyncRef, Told, World};
 
 /// Where a ledger that has a file keeps it.
 #[derive(Debug)]
 pub(super) struct Disk {
-    home: tempfile::TempDir,
+    home: PathBuf,
     // A power loss makes a new directory: the old connection cannot write there.
     number: u32,
 }
 
 impl Disk {
-    pub(super) fn new() -> Self {
-        // In memory where there is such a place: the tests do not wait for a disk.
-        let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        fs::create_dir(home.path().join("0")).unwrap();
+    /// In a directory that is empty.
+    pub(super) fn new(home: PathBuf) -> Self {
+        fs::create_dir(home.join("0")).expect(OURS);
         Self { home, number: 0 }
     }
 
     pub(super) fn ledger(&self) -> PathBuf {
-        self.home.path().join(self.number.to_string()).join("ledger.db")
+        self.home.join(self.number.to_string()).join("ledger.db")
     }
 }
+
+/// Why nothing can go wrong in the disk's directory.
+const OURS: &str = "the directory is this world's alone";
 
 impl World {
     /// Writes to the ledger, if there is room. If the power goes meanwhile,
@@ -39,7 +41,7 @@ impl World {
             self.lose_power_in(change);
             return false;
         }
-        self.store.apply(std::slice::from_ref(change)).unwrap();
+        self.store.apply(std::slice::from_ref(change)).expect("the simulated disk has room");
         for (sync, row) in change.rows() {
             match row {
                 Some(hold) => drop(self.rows.insert(sync.clone(), hold.clone())),
@@ -55,7 +57,7 @@ impl World {
     fn lose_power_in(&mut self, change: &Change) {
         let Some(disk) = &mut self.disk else { return };
         let (old_file, old_log) = contents(&disk.ledger());
-        self.store.apply(std::slice::from_ref(change)).unwrap();
+        self.store.apply(std::slice::from_ref(change)).expect("the simulated disk has room");
         let (file, log) = contents(&disk.ledger());
         let first_new = old_log.iter().zip(&log).take_while(|(old, new)| old == new).count();
         let kept = if file == old_file { self.rng.usize(first_new..=log.len()) } else { log.len() };
@@ -67,12 +69,12 @@ impl World {
         }
         disk.number += 1;
         let path = disk.ledger();
-        fs::create_dir(path.parent().unwrap()).unwrap();
-        fs::write(&path, file).unwrap();
-        fs::write(log_of(&path), survivor).unwrap();
-        self.store = Store::open(&path).unwrap();
+        fs::create_dir(path.parent().expect("it has a directory")).expect(OURS);
+        fs::write(&path, file).expect(OURS);
+        fs::write(log_of(&path), survivor).expect(OURS);
+        self.store = Store::open(&path).expect("what was acknowledged is whole");
         self.rows_are_read_again();
-        note!(self, "the power goes: {kept} of {} bytes of the log are there", log.len());
+        note!(self, World: "the power goes: {kept} of {} bytes of the log are there", log.len());
         if let Some(sync) = change.sync() {
             match self.row(sync) {
                 Some(state) if state.owes_resume() => self.judge.intent_is_durable(sync),
@@ -89,13 +91,13 @@ impl World {
     }
 
     fn rows_are_read_again(&mut self) {
-        let holds = self.store.contents().unwrap().holds;
+        let holds = self.store.contents().expect(OURS).holds;
         self.rows = holds.into_iter().map(|hold| (hold.sync.clone(), hold)).collect();
     }
 }
 
 fn contents(ledger: &Path) -> (Vec<u8>, Vec<u8>) {
-    (fs::read(ledger).unwrap(), fs::read(log_of(ledger)).unwrap_or_default())
+    (fs::read(ledger).expect(OURS), fs::read(log_of(ledger)).unwrap_or_default())
 }
 
 fn log_of(ledger: &Path) -> PathBuf {

@@ -1,6 +1,9 @@
 //! What the world tells its judge, and when.
 
-use super::*;
+use super::{BOUND, BTreeSet, HoldState, LATEST_MINUTES, OpenWindows, SyncRef, TimeDelta, World};
+
+/// The shortest time there is.
+const TICK: TimeDelta = TimeDelta::nanoseconds(1);
 
 impl World {
     /// Tells the judge where blocks begin and end, by the daemon's own clock
@@ -15,7 +18,10 @@ impl World {
         if self.open.as_ref().is_some_and(|open| open.holds_at(self.wall)) {
             return;
         }
-        let open = calendar.open_at(self.wall);
+        let before = self.open.take();
+        let advanced =
+            before.and_then(|mut open| calendar.advance(&mut open, self.wall).is_some().then_some(open));
+        let open = advanced.unwrap_or_else(|| calendar.open_at(self.wall));
         let covered: BTreeSet<SyncRef> = open.paused().map(|(sync, _)| sync.clone()).collect();
         for sync in self.covered.difference(&covered) {
             self.judge.block_ends(sync);
@@ -34,15 +40,14 @@ impl World {
     /// minutes into its window and runs some minutes after it, whatever becomes
     /// of the other organization.
     pub(super) fn inspect(&mut self) {
-        let is_undisturbed = self.unkindness == 0.0 && self.people == 0.0 && !self.clocks_move;
-        let (Some(calendar), true) = (self.in_force.clone(), is_undisturbed) else { return };
+        let (Some(calendar), true) = (self.in_force.clone(), self.unkindness.is_none()) else { return };
         let now = self.now();
         let open = calendar.open_at(now.wall);
         let before: Vec<OpenWindows> =
             (1..=LATEST_MINUTES).map(|it| calendar.open_at(now.wall - TimeDelta::minutes(it))).collect();
         for sync in self.api.syncs().cloned().collect::<Vec<_>>() {
             // What was down may take the longest wait to be asked again.
-            if self.troubled.contains(&sync.organization) {
+            if self.unkindness.outages_of.as_ref() == Some(&sync.organization) {
                 continue;
             }
             let was_paused = before.iter().filter(|it| it.pause(&sync).is_some()).count();
@@ -51,21 +56,25 @@ impl World {
                 self.judge.window_is_honoured(&sync, &self.api, now);
             }
             let is_settled = is_paused && was_paused == before.len() || !is_paused && was_paused == 0;
-            if is_settled && !self.troubled.is_empty() && self.api.initially(&sync) {
+            if is_settled && self.unkindness.outages_of.is_some() && self.api.initially(&sync) {
                 self.judge.others_are_not_delayed(&sync, &self.api, !is_paused, now);
             }
         }
     }
 
     pub(super) fn at_rest(&mut self) {
-        let syncs: Vec<SyncRef> = self.api.syncs().cloned().collect();
+        let now = self.now().wall;
+        let just_now = self.in_force.iter().flat_map(|it| it.pauses(now - BOUND, now + TICK));
+        let covered: BTreeSet<SyncRef> = just_now.map(|it| it.sync).collect();
+        let syncs: Vec<SyncRef> = self.api.syncs().filter(|it| !covered.contains(it)).cloned().collect();
         for sync in syncs {
             let owes = self.row(&sync).is_some_and(|it| it.owes_resume() || it == HoldState::Settling);
             self.judge.at_rest(&sync, &self.api, owes);
         }
     }
 
-    pub(in crate::simulation) fn judge(&mut self) -> Result<(), String> {
+    /// Whether every promise was kept, else which was not.
+    pub fn judge(&mut self) -> Result<(), String> {
         let already = self.judge.verdict();
         self.at_rest();
         already.and(self.judge.verdict())

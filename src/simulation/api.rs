@@ -2,26 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::moment::Moment;
+use crate::domain::sync::{SyncRef, SyncState};
 use chrono::{DateTime, Utc};
-use intermission::domain::moment::Moment;
-use intermission::domain::sync::{SyncRef, SyncState};
 
 /// Who moved a switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Who {
+pub enum Who {
     /// Somebody at Polytomic.
     Person,
     /// The daemon, by this request.
-    Daemon { request: u64 },
+    Daemon {
+        /// Their number.
+        request: u64,
+    },
 }
 
 /// A switch that moved.
 #[derive(Debug, Clone)]
-pub(super) struct Change {
-    pub(super) at: DateTime<Utc>,
-    pub(super) sync: SyncRef,
-    pub(super) to: bool,
-    pub(super) who: Who,
+pub struct Switched {
+    /// When, by the world's wall clock.
+    pub at: DateTime<Utc>,
+    /// Which.
+    pub sync: SyncRef,
+    /// On, or off.
+    pub to: bool,
+    /// By whom.
+    pub who: Who,
 }
 
 /// All switches, and all that ever happened to them.
@@ -30,7 +37,7 @@ pub(super) struct Api {
     active: BTreeMap<SyncRef, bool>,
     initially: BTreeMap<SyncRef, bool>,
     touched: BTreeMap<SyncRef, u32>,
-    changes: Vec<Change>,
+    changes: Vec<Switched>,
     gone: BTreeSet<SyncRef>,
     ever_gone: BTreeSet<SyncRef>,
 }
@@ -59,7 +66,7 @@ impl Api {
     /// Moves the switch; only a real move is a change.
     pub(super) fn apply(&mut self, sync: &SyncRef, to: bool, who: Who, now: Moment) {
         if self.active.insert(sync.clone(), to) != Some(to) {
-            self.changes.push(Change { at: now.wall, sync: sync.clone(), to, who });
+            self.changes.push(Switched { at: now.wall, sync: sync.clone(), to, who });
         }
     }
 
@@ -76,8 +83,9 @@ impl Api {
         self.gone.remove(sync);
     }
 
-    pub(super) fn all_are_back(&mut self) {
-        self.gone.clear();
+    /// Whether any was gone.
+    pub(super) fn all_are_back(&mut self) -> bool {
+        !std::mem::take(&mut self.gone).is_empty()
     }
 
     pub(super) fn person_sets(&mut self, sync: &SyncRef, to: bool, now: Moment) {
@@ -98,7 +106,7 @@ impl Api {
         self.changes.iter().rev().find(|it| it.sync == *sync).map(|it| it.who)
     }
 
-    pub(super) fn changes(&self) -> &[Change] {
+    pub(super) fn changes(&self) -> &[Switched] {
         &self.changes
     }
 }

@@ -2,7 +2,7 @@
 //! what the daemon hears of it. HTTP itself is left out: how a status or a body
 //! becomes a [`FailureKind`] is shown by the client's own tests.
 
-use super::*;
+use super::{Duration, Failure, FailureKind, Fault, On, SyncRef, SyncState, Told, World};
 
 /// The course of one request.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl World {
     pub(super) fn course(&mut self, on: On, sync: &SyncRef) -> Course {
         let (there, back) = (self.latency(), self.latency());
         if let Some(kind) = self.down.get(&sync.organization).copied() {
-            let answered = if kind == FailureKind::Timeout { TIMEOUT } else { there };
+            let answered = if kind == FailureKind::Timeout { self.timeout } else { there };
             return Course { applied: vec![], failure: Some(Failure::new(kind, "down")), answered };
         }
         if on != On::Look && self.api.state(sync) == SyncState::Gone {
@@ -41,14 +41,15 @@ impl World {
         let strikes = |(fault, it): &&(Fault, On)| *it == on && failure_of(*fault).is_some();
         let possible: Vec<Fault> = Fault::ALL.iter().filter(strikes).map(|(fault, _)| *fault).collect();
         let fault = possible[self.rng.usize(..possible.len())];
-        note!(self, "  it meets {fault:?}");
+        note!(self, Request: "  it meets {fault:?}");
         self.meet(fault, on);
         let (kind, applied) = failure_of(fault).expect("only such were asked for");
         let mut failure = Failure::new(kind, format!("{fault:?}"));
         let says_when = fault == Fault::ServerBusy || fault == Fault::Throttled && self.rng.bool();
         failure.retry_after = says_when.then(|| Duration::from_secs(self.rng.u64(1..60)));
         // As late as a request may be, counted from when it was sent.
-        let late = TIMEOUT.mul_f64(0.9) + SETTLE.saturating_sub(TIMEOUT).mul_f64(self.rng.f64());
+        let late = self.timeout.mul_f64(0.9)
+            + self.rules.settle.saturating_sub(self.timeout).mul_f64(self.rng.f64());
         let applied = match applied {
             Applied::Never => vec![],
             Applied::AtOnce => vec![there],
@@ -58,7 +59,7 @@ impl World {
         Course {
             applied,
             failure: Some(failure),
-            answered: if kind == FailureKind::Timeout { TIMEOUT } else { there + back },
+            answered: if kind == FailureKind::Timeout { self.timeout } else { there + back },
         }
     }
 }

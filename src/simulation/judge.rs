@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use intermission::domain::calendar::{Calendar, Desired};
-use intermission::domain::hold::{Hold, HoldState};
-use intermission::domain::moment::Moment;
-use intermission::domain::sync::{SyncRef, SyncState};
-use intermission::domain::window::Occurrence;
-use intermission::reconcile::RELEASED;
+use crate::domain::calendar::{Calendar, Desired};
+use crate::domain::hold::{Hold, HoldState};
+use crate::domain::moment::Moment;
+use crate::domain::sync::{SyncRef, SyncState};
+use crate::domain::window::Occurrence;
+use crate::reconcile::RELEASED;
 
 use super::api::{Api, Who};
 

@@ -1,6 +1,8 @@
 //! People: who switch syncs, operate the daemon and edit its file.
 
-use super::*;
+use super::{
+    Arc, End, Fault, KeySource, Name, On, Selection, SyncRef, SyncState, TimeDelta, Times, Told, World,
+};
 
 impl World {
     pub(super) fn person(&mut self) {
@@ -15,7 +17,7 @@ impl World {
         let sync = &syncs[self.rng.usize(..syncs.len())];
         let to = self.api.state(sync) == SyncState::Inactive;
         self.meet(if to { Fault::PersonOn } else { Fault::PersonOff }, On::World);
-        note!(self, "somebody sets {sync} active={to}");
+        note!(self, World: "somebody sets {sync} active={to}");
         let now = self.now();
         self.judge.person_acts(sync);
         self.api.person_sets(sync, to, now);
@@ -34,7 +36,7 @@ impl World {
             && let Ok(actions) = reconciler.forget(&gone, "operator", now)
         {
             self.meet(Fault::OperatorForget, On::World);
-            note!(self, "an operator forgets {gone}");
+            note!(self, World: "an operator forgets {gone}");
             self.judge.forgotten(&gone);
             self.carry_out(actions);
             return self.pass();
@@ -44,7 +46,7 @@ impl World {
             _ => Selection::Syncs(vec![sync]),
         };
         let (resumed, actions) = reconciler.resume(&selection, "operator", Some("because"), now);
-        note!(self, "an operator resumes {} syncs", resumed.len());
+        note!(self, World: "an operator resumes {} syncs", resumed.len());
         if resumed.iter().any(|it| !it.ended.is_empty()) {
             self.meet(Fault::OperatorResume, On::World);
         }
@@ -93,7 +95,7 @@ impl World {
             _ => return self.break_or_mend_file(),
         };
         self.meet(fault, On::World);
-        note!(self, "somebody edits the file: {fault:?}, window {which}");
+        note!(self, World: "somebody edits the file: {fault:?}, window {which}");
         if !self.config_is_broken {
             self.reload();
         }
@@ -112,7 +114,8 @@ impl World {
     fn move_to_zone(&mut self, which: usize) -> Fault {
         let times = &self.windows[which].times;
         let (start, end, dates) = (times.start().clone(), times.end().clone(), times.dates().clone());
-        let zone = some_zone(&mut self.rng);
+        let zones = &self.unkindness.edits;
+        let zone = zones[self.rng.usize(..zones.len())].clone();
         if let Ok(times) = Times::new(start, end, dates, zone, self.wall) {
             self.windows[which].times = times;
         }
@@ -136,12 +139,12 @@ impl World {
     fn break_or_mend_file(&mut self) {
         self.config_is_broken = !self.config_is_broken;
         if self.config_is_broken {
-            note!(self, "somebody breaks the file");
+            note!(self, World: "somebody breaks the file");
             if self.reconciler.is_some() {
                 self.meet(Fault::ConfigBrokenAtReload, On::World);
             }
         } else {
-            note!(self, "somebody mends the file");
+            note!(self, World: "somebody mends the file");
             self.reload();
         }
     }
@@ -149,9 +152,8 @@ impl World {
     pub(super) fn reload(&mut self) {
         let in_force = self.read_config();
         if let Some(reconciler) = &mut self.reconciler {
-            self.in_force = Some(Arc::clone(&in_force.calendar));
-            self.open = None;
             reconciler.bring_into_force(in_force);
+            self.calendar_is_renewed();
             self.pass();
         }
     }

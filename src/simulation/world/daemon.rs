@@ -1,6 +1,12 @@
 //! The daemon's side: what `daemon` does for the reconciler, in simulated time.
 
-use super::*;
+use crate::domain::plan::Errand;
+use crate::reconcile::ErrandReply;
+
+use super::{
+    Action, Arc, Calendar, Change, Duration, EventKind, Fault, Happening, HoldState, InForce, On, Reconciler,
+    Reply, Told, World,
+};
 
 impl World {
     pub(super) fn start(&mut self) {
@@ -9,9 +15,9 @@ impl World {
         }
         self.process += 1;
         self.booted = self.uptime;
-        let mut contents = self.store.contents().unwrap();
+        let mut contents = self.store.contents().expect("nobody else writes the ledger");
         self.plant.defect(&mut contents.holds);
-        note!(self, "process {} starts with {} rows", self.process, contents.holds.len());
+        note!(self, World: "process {} starts with {} rows", self.process, contents.holds.len());
         let owed =
             contents.holds.iter().any(|hold| hold.state.owes_resume() || hold.state == HoldState::Settling);
         let in_force = (!self.config_is_broken).then(|| self.read_config());
@@ -23,9 +29,11 @@ impl World {
         if self.config_is_broken {
             self.meet(Fault::ConfigBrokenAtStart, On::World);
         }
-        self.in_force = in_force.as_ref().map(|it| Arc::clone(&it.calendar));
         let dice = self.rng.fork();
-        self.reconciler = Some(Reconciler::new(contents.holds, contents.watches, in_force, dice));
+        let mut reconciler = Reconciler::new(contents.holds, contents.watches, in_force, dice);
+        reconciler.remember_orders(contents.orders, contents.last_order);
+        self.reconciler = Some(reconciler);
+        self.calendar_is_renewed();
         self.pass();
     }
 
@@ -33,13 +41,14 @@ impl World {
         InForce {
             calendar: Arc::new(Calendar::new(self.windows.clone())),
             organizations: self.organizations.clone(),
-            rules: Rules {
-                settle: SETTLE,
-                drift_check: Duration::from_mins(1),
-                overdue_after: Duration::from_mins(5),
-                backoff: Backoff::default(),
-            },
+            rules: self.rules,
         }
+    }
+
+    /// The judge goes by what is in force, operators' orders and all.
+    pub(super) fn calendar_is_renewed(&mut self) {
+        self.in_force = self.reconciler.as_ref().and_then(|it| it.calendar().cloned());
+        self.open = None;
     }
 
     pub(super) fn pass(&mut self) {
@@ -58,7 +67,7 @@ impl World {
         let wake = reconciler.next_wake(now);
         let by_uptime = wake.uptime.map(|at| at.saturating_sub(now.uptime));
         let by_wall = wake.wall.map(|at| (at - now.wall).to_std().unwrap_or_default());
-        let held = reconciler.owes_resumes().then_some(Duration::from_mins(1));
+        let held = reconciler.owes_resumes().then_some(self.max_sleep);
         let sleep = [by_uptime, by_wall, held].into_iter().flatten().min();
         if let Some(sleep) = sleep {
             self.sleeps += 1;
@@ -75,7 +84,9 @@ impl World {
             match action {
                 Action::Write { change } => {
                     for (_, event) in change.events() {
-                        note!(self, "daemon: {event}");
+                        if self.is_recorded {
+                            self.note(Told::Daemon(Box::new(event.clone())));
+                        }
                         if let (EventKind::Released, Some(sync), Some(calendar)) =
                             (event.kind, &event.sync, &self.in_force)
                         {

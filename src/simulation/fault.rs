@@ -16,18 +16,30 @@ macro_rules! faults {
     ($($(#[doc = $what:literal])* $fault:ident: $($on:ident)+;)*) => {
         /// What can go wrong.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub(super) enum Fault { $($(#[doc = $what])* $fault),* }
+        pub enum Fault { $($(#[doc = $what])* $fault),* }
 
         impl Fault {
             /// Every fault, with everything that it can strike.
-            pub(super) const ALL: &[(Self, On)] = &[$($((Self::$fault, On::$on),)+)*];
+            pub const ALL: &[(Self, On)] = &[$($((Self::$fault, On::$on),)+)*];
         }
     };
 }
 
+/// Its name in small letters: `applied late`.
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = format!("{self:?}");
+        for (index, letter) in name.chars().enumerate() {
+            let gap = if index > 0 && letter.is_uppercase() { " " } else { "" };
+            write!(f, "{gap}{}", letter.to_ascii_lowercase())?;
+        }
+        Ok(())
+    }
+}
+
 /// What a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum On {
+pub enum On {
     /// A GET.
     Look,
     /// `active: false`.
@@ -137,6 +149,16 @@ faults! {
     PersonOff: World;
     /// An operator resumes what is held.
     OperatorResume: World;
+    /// An operator pauses a sync, now or soon.
+    OperatorPause: World;
+    /// An operator takes such a pause back.
+    OperatorTakesBack: World;
+    /// An operator lets an open window close later.
+    OperatorExtend: World;
+    /// An operator exempts a sync, or all.
+    OperatorExempt: World;
+    /// An operator ends an exemption.
+    OperatorEndsExemption: World;
     /// An operator forgets a sync that is gone.
     OperatorForget: World;
 }

@@ -1,0 +1,67 @@
+//! `simulate`: the file's windows in fast time, as their author asks for it.
+
+use serde_json::Value;
+
+use super::{Place, WINDOW};
+
+/// A night that both changes of New York's clocks lie in, also next year.
+const NIGHTS: &str = r#"
+[[window]]
+name = "nights"
+start = "0 1 * * *"
+duration = "4h"
+timezone = "America/New_York"
+syncs = ["248df4b7-aa70-47b8-a036-33ac447e668d", "0ecd09c1-b901-4d27-9053-f0367c427254"]
+"#;
+
+fn simulate(file: &str, more: &[&str]) -> super::Ended {
+    let place = Place::with(file);
+    // Nobody is asked, so no key is needed.
+    std::fs::remove_file(place.path("key")).unwrap();
+    place.run(&[&["simulate"], more].concat())
+}
+
+fn json(file: &str, more: &[&str]) -> Value {
+    let ended = simulate(file, &[more, &["--format", "json"]].concat()).with(0);
+    serde_json::from_str(&ended.out).unwrap()
+}
+
+#[test]
+fn the_tour_visits_the_next_occurrence_and_the_nights_in_which_clocks_change() {
+    simulate(NIGHTS, &[]).with(0).says(&[
+        "nights: the next occurrence",
+        "nights: clocks go forward 1 h in it",
+        "nights: clocks go back 1 h in it",
+        "Window `nights` opened",
+        "paused 2 times",
+        "resumed 2 times",
+        "3 stretches, faults: none, seed 1: nothing was late, every promise was kept.",
+    ]);
+}
+
+#[test]
+fn without_faults_every_switch_is_moved_on_time() {
+    let told = json(NIGHTS, &["--from", "2027-06-01T00:00:00Z", "--days", "10"]);
+    assert_eq!(told["stretches"].as_array().map(Vec::len), Some(1));
+    let stretch = &told["stretches"][0];
+    assert_eq!((&stretch["paused"]["count"], &stretch["resumed"]["count"]), (&20.into(), &20.into()));
+    assert_eq!((&told["kept"], &stretch["late"]), (&true.into(), &Value::Array(vec![])));
+    assert_eq!(stretch["met"], Value::Object(serde_json::Map::new()));
+}
+
+#[test]
+fn the_same_seed_tells_the_same_and_another_another() {
+    let span = ["--from", "2027-06-01T00:00:00Z", "--days", "3", "--faults", "many"];
+    let of = |seed: &str| json(NIGHTS, &[&span[..], &["--seed", seed]].concat());
+    assert_eq!(of("7"), of("7"));
+    assert_ne!(of("7")["stretches"][0]["timeline"], of("8")["stretches"][0]["timeline"]);
+    let met = of("7")["stretches"][0]["met"].as_object().map_or(0, serde_json::Map::len);
+    assert!(met > 3, "{met} kinds of fault were met");
+}
+
+#[test]
+fn a_span_that_makes_no_sense_is_refused() {
+    simulate(WINDOW, &["--from", "2027-06-02T00:00:00Z", "--until", "2027-06-01T00:00:00Z"]).with(2);
+    simulate(WINDOW, &["--until", "2099-06-01T00:00:00Z"]).with(2);
+    simulate(WINDOW, &["--from", "2020-06-01T00:00:00Z"]).with(2);
+}
