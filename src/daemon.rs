@@ -381,7 +381,9 @@ impl Daemon {
         if self.is_journaled {
             self.journal(Event::new(EventKind::DaemonStopped));
         }
-        let Self { ledger, executor, socket, listening, .. } = self;
+        let Self { ledger, executor, socket, listening, notifying, .. } = self;
+        // Whoever holds the ledger keeps it from being closed.
+        drop(notifying);
         drop(listening);
         drop(executor);
         if let Err(error) = ledger.flush().await {
