@@ -86,6 +86,7 @@ impl Client {
             read_key: key,
             key: Mutex::default(),
             places,
+            list_place: Semaphore::new(1),
             last: Mutex::default(),
         };
         Ok(Self { base, line: Arc::new(line) })
@@ -215,7 +216,7 @@ impl Client {
         let ask = get(url, LARGEST_PAGE);
         let mut wait = Duration::from_secs(1);
         for _ in 0..PAGE_RETRIES {
-            match self.line.ask(&ask).await {
+            match self.line.ask_aside(&ask).await {
                 Err(busy) if busy.kind == FailureKind::Throttled || busy.retry_after.is_some() => {
                     let asked = busy.retry_after.unwrap_or(wait);
                     if asked > LONGEST_PAGE_WAIT {
@@ -227,7 +228,7 @@ impl Client {
                 answer => return answer?.page(kind),
             }
         }
-        self.line.ask(&ask).await?.page(kind)
+        self.line.ask_aside(&ask).await?.page(kind)
     }
 
     fn sync(&self, sync: &SyncRef, rest: &[&str]) -> Url {

@@ -32,6 +32,9 @@ pub(super) struct Line {
     pub(super) key: Mutex<Option<Arc<SecretString>>>,
     /// However many callers there are, no more requests than this.
     pub(super) places: Semaphore,
+    /// A list has a place of its own, so that none of its pages is in the way of
+    /// a pause or a resume.
+    pub(super) list_place: Semaphore,
     pub(super) last: Mutex<LastAnswer>,
 }
 
@@ -116,8 +119,17 @@ impl Line {
     /// another one by now. A request that was answered 401 was not applied, so
     /// this is safe for any.
     pub(super) async fn ask(&self, ask: &Ask) -> Result<Reply, Failure> {
+        self.ask_in(&self.places, ask).await
+    }
+
+    /// The same for a page of a list.
+    pub(super) async fn ask_aside(&self, ask: &Ask) -> Result<Reply, Failure> {
+        self.ask_in(&self.list_place, ask).await
+    }
+
+    async fn ask_in(&self, places: &Semaphore, ask: &Ask) -> Result<Reply, Failure> {
         // Never closed, so there is always a place at some time.
-        let _place = self.places.acquire().await;
+        let _place = places.acquire().await;
         let key = self.key().await?;
         match self.ask_with(ask, &key).await {
             Err(refused) if refused.kind == FailureKind::Unauthorized => match self.read_again().await {

@@ -11,6 +11,7 @@ mod notices;
 mod notify;
 mod operator;
 mod orders;
+mod organizations;
 mod people;
 mod select;
 mod window;

@@ -98,3 +98,18 @@ async fn what_a_list_tells_of_a_bulk_sync_is_kept() {
         [Uuid::from_u128(0x4000_8000_0000_0000_0001), Uuid::from_u128(0x4000_8000_0000_0000_0002)]
     );
 }
+
+#[tokio::test]
+async fn a_list_that_hangs_takes_no_place_from_others() {
+    let server = Server::start(&[Act::Hang, confirmed(false)]).await;
+    let limits = Limits { max_concurrent_requests: 1, ..limits() };
+    let client = Client::new(&organization(&server.url), limits, always(KEY)).unwrap();
+    let asking = client.clone();
+    let list = tokio::spawn(async move { asking.list(SyncKind::Model).await });
+    while server.heard().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.set_active(&model(), false).await, Verdict::Applied);
+    assert!(!list.is_finished());
+    list.abort();
+}

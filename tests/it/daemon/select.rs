@@ -5,7 +5,7 @@ use intermission::domain::sync::SyncKind;
 use intermission::simulator::{Fault, Operation, Rule, Schedule, Sync};
 use uuid::Uuid;
 
-use super::night::{CONTACTS, EMEA, FAR, LEADS, Night, PERSON, Part, STRIPE, Window, key, row, soon};
+use super::night::{CONTACTS, EMEA, FAR, LEADS, Night, PATIENCE, PERSON, Part, STRIPE, Window, row, soon};
 
 /// Not there when the night begins.
 const NEWCOMER: Part = Part {
@@ -123,50 +123,18 @@ fn a_selection_of_nothing_is_told() {
 }
 
 #[test]
-fn what_ails_one_organization_delays_no_other() {
-    for ails in ["lists hang", "key"] {
-        let night = Night::new();
-        if ails == "key" {
-            night.world().set_key("default", key("rotated")).unwrap();
-        } else {
-            night.world().add_rule(Rule::always(Fault::hang()).on(Operation::List).times(1));
-        }
-        let span = soon(3.0)..soon(5.0);
-        let theirs = Window::new("theirs", span.clone()).of(&[EMEA]);
-        let emea = Window::new("named", span.clone()).of(&[EMEA]).with("description = \"by id\"");
-        night.write(&[stripe(), theirs, emea]);
-        let daemon = night.start();
-        night.until_resumed(EMEA);
-        let pause = night.assert_one_pause(EMEA, &span);
-        assert!(pause.paused < span.end, "{ails}");
-        assert_eq!(daemon.stop(), Some(0));
-        night.assert_untouched(STRIPE);
-    }
-}
-
-#[test]
-fn the_same_id_in_two_organizations_is_two_syncs() {
+fn a_list_that_hangs_is_in_the_way_of_no_pause_and_no_resume() {
     let night = Night::new();
-    let now = wall();
-    let twin = Sync::new(STRIPE.kind, STRIPE.id, "Stripe to Snowflake", now);
-    night.world().add(now, "emea", twin).unwrap();
-    night.write(&[stripe()]);
-    night.rewrite(|text| text.replace("organization = \"default\"", "organization = \"emea\""));
+    night.world().add_rule(Rule::always(Fault::hang()).on(Operation::List));
+    let span = soon(2.0)..soon(4.0);
+    night.write(&[stripe(), Window::new("named", span.clone()).of(&[CONTACTS])]);
+    night.rewrite(|text| text.replace("[polytomic]\n", "[polytomic]\nmax_concurrent_requests = 1\n"));
     let daemon = night.start();
-    let is_on = |night: &Night, organization: &str| {
-        let world = night.world();
-        world.syncs().find(|(name, it)| name.as_str() == organization && it.id == STRIPE.id).unwrap().1.active
-    };
-    night.until("the twin is paused", |world| {
-        world.syncs().any(|(name, it)| name.as_str() == "emea" && it.id == STRIPE.id && !it.active)
-    });
-    night.until_state(STRIPE, "held");
-    assert!(is_on(&night, "default"), "the other one is nobody's business");
-    night.write(&[]);
-    night.run(&["reload"], 0);
-    night.until_no_row(STRIPE);
-    assert!(is_on(&night, "emea") && is_on(&night, "default"));
+    night.until_resumed(CONTACTS);
+    let pause = night.assert_one_pause(CONTACTS, &span);
+    assert!(pause.paused < span.start + PATIENCE && pause.resumed < span.end + PATIENCE);
     assert_eq!(daemon.stop(), Some(0));
+    night.assert_untouched(STRIPE);
 }
 
 #[test]
