@@ -25,11 +25,15 @@ impl Ails {
         match self {
             Self::Key => world.set_key("default", key("rotated")).unwrap(),
             Self::Hangs => {
-                faults(&Fault::hang()).into_iter().for_each(|it| world.add_rule(it));
+                for it in faults(&Fault::hang()) {
+                    world.add_rule(it);
+                }
                 world.add_rule(Rule::always(Fault::hang()).on(Operation::List));
             }
             Self::Down => {
-                faults(&Fault::status(503)).into_iter().for_each(|it| world.add_rule(it));
+                for it in faults(&Fault::status(503)) {
+                    world.add_rule(it);
+                }
                 world.add_rule(Rule::always(Fault::status(503)).on(Operation::List));
             }
         }
