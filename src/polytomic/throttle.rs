@@ -3,7 +3,8 @@
 //! Four limits, each for a reason of its own: the rate and the concurrency
 //! that the configuration allows; what the API itself says with 429 and
 //! `Retry-After`, to all requests at once; the pace that it was learnt to bear;
-//! and one probe at a time while it does not accept our key. Time and chance are handed in, so a test can play days.
+//! and one probe at a time while it does not accept our key. Time and chance are
+//! handed in, so a test can play days.
 
 mod auth;
 mod pace;

@@ -31,6 +31,11 @@ const MORE: f64 = 1.05;
 const FORGOTTEN_AT: f64 = 8.0;
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 
+/// A limit is learnt only from as many answers as this that came in one go. Where
+/// little is asked, little is accepted, and that says nothing of what would be.
+const FLOW: f64 = 8.0;
+const LULL: Duration = Duration::from_secs(10);
+
 /// How late a request may leave without losing its place: timers have a grain.
 const GRAIN: Duration = Duration::from_millis(10);
 
@@ -39,9 +44,13 @@ const GRAIN: Duration = Duration::from_millis(10);
 pub(super) struct Pace {
     // When each request of the last second was answered, oldest first.
     last_second: VecDeque<Uptime>,
-    // How many were since the last refusal, or since the first answer, and since when.
+    // How many were since the last refusal, or since the first answer.
     answered: f64,
+    // How many of them came in one go, and since when: with the wait after a refusal.
+    flow: f64,
     since: Option<Uptime>,
+    // The last of them, or the end of that wait.
+    last: Uptime,
     limit: Option<Limit>,
 }
 
@@ -89,7 +98,12 @@ impl Pace {
             // It had been accepted before the refusal, only the answer is late.
             Some(limit) if !in_time => limit.accepted += f64::from(u8::from(limit.is_news)),
             _ => {
+                if self.last + LULL < now {
+                    (self.flow, self.since) = (0.0, None);
+                }
+                self.last = self.last.max(now);
                 self.since.get_or_insert(now);
+                self.flow += 1.0;
                 self.answered += 1.0;
                 self.last_second.push_back(now);
                 self.forget_what_is_older_than_a_second(now);
@@ -103,20 +117,26 @@ impl Pace {
     /// The API turned a request away, and asks, or is given, that long.
     pub(super) fn refused(&mut self, now: Uptime, wait: Duration) {
         self.forget_what_is_older_than_a_second(now);
+        if self.flow >= FLOW {
+            self.learn(now, wait);
+            (self.answered, self.flow, self.since) = (0.0, 0.0, Some(now));
+        } else if let Some(limit) = &mut self.limit {
+            limit.is_news = false;
+        }
+        self.last = now + wait;
+        self.last_second.clear();
+    }
+
+    fn learn(&mut self, now: Uptime, wait: Duration) {
         let (accepted, within) = if wait <= COUNTS_BY_THE_SECOND {
             (count(self.last_second.len()), SECOND)
         } else {
             // From one refusal to the next, so that one wait is in it.
             let lasted = self.since.map_or(Duration::ZERO, |at| now.saturating_sub(at));
-            (self.answered, if self.limit.is_none() { lasted + wait } else { lasted })
+            (self.flow, if self.limit.is_none() { lasted + wait } else { lasted })
         };
         let measured = accepted / within.as_secs_f64();
-        let before = self.rate(now).filter(|_| self.limit.is_some());
-        self.limit = match (before, self.limit.take()) {
-            // Nothing was let through since: the wait was too short, not the pace too fast.
-            (_, limit) if self.answered <= 0.0 => {
-                limit.map(|it| Limit { refused_at: now, is_news: false, ..it })
-            }
+        self.limit = match (self.rate(now), self.limit.take()) {
             // It does not explain the refusal: others may use the key, too.
             (Some(rate), Some(limit)) if accepted <= 0.0 || measured >= rate => {
                 Some(Limit { factor: limit.factor * LESS, refused_at: now, is_news: false, ..limit })
@@ -126,8 +146,6 @@ impl Pace {
             }
             (_, limit) => limit,
         };
-        (self.answered, self.since) = (0.0, Some(now));
-        self.last_second.clear();
     }
 
     /// Requests a second, if that is limited.

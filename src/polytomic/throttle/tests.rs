@@ -136,6 +136,24 @@ fn what_was_learnt_is_kept_while_nothing_is_sent_and_forgotten_in_time() {
 }
 
 #[test]
+fn a_refusal_while_little_is_asked_for_holds_no_boundary_up() {
+    for wait in [1, 30] {
+        let mut throttle = throttle(64, None);
+        // A look a minute for hours, of which some are refused.
+        for minute in 0..300 {
+            let now = Duration::from_mins(minute);
+            let ticket = throttle.started(now);
+            let outcome = if minute % 100 == 50 { told(wait) } else { Outcome::Answered };
+            throttle.finished(now, ticket, outcome, NO_JITTER);
+        }
+        let server = Server::by_the_second(10_000, 20);
+        let boundary = play(&mut throttle, server, 1_000, Duration::from_mins(301));
+        assert_eq!(boundary.refused, 0);
+        assert!(boundary.took < millis(5_000), "told {wait} s: took {:?}", boundary.took);
+    }
+}
+
+#[test]
 fn a_limit_that_is_raised_is_found() {
     let mut throttle = throttle(64, None);
     play(&mut throttle, Server::by_the_second(20, 20), 400, Uptime::ZERO);
