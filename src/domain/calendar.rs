@@ -503,8 +503,8 @@ impl Calendar {
         self.look(group, self.pausing(group, now).collect(), now).map(|(pause, _)| pause)
     }
 
-    /// What these holders ask for together, and whether its end does not depend on how far ahead one can look
-    /// from `now`.
+    /// What these holders ask for together, and whether its end does not depend on
+    /// how far ahead one can look from `now`.
     fn look(&self, group: &Group, mut holders: Vec<Occurrence>, now: DateTime<Utc>) -> Option<(Pause, bool)> {
         holders.sort();
         let limit = now + longest();

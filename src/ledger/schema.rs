@@ -10,9 +10,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("0001-holds-and-journal.sql"),
     include_str!("0002-operator-orders.sql"),
     include_str!("0003-executions.sql"),
-    include_str!("0006-why-and-states.sql"),
+    include_str!("0004-why-and-states.sql"),
     include_str!("0005-selections.sql"),
-    include_str!("0004-notices.sql"),
+    include_str!("0006-notices.sql"),
 ];
 
 /// The version that `migrations` lead to.

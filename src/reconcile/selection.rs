@@ -128,10 +128,12 @@ impl Reconciler {
             .flat_map(|it| &it.found)
             .map(|(sync, seen)| (sync.clone(), seen.clone()))
             .collect();
+        let newest = found.values().map(|it| it.at).max();
         for (window, select) in in_force.calendar.selecting() {
             let before = found.get(&window.name);
             if before.is_none_or(|it| it.fingerprint != select.fingerprint()) {
-                let at = before.map_or(DateTime::UNIX_EPOCH, |it| it.at);
+                // Without any list nothing is known, and no time is told.
+                let at = before.map(|it| it.at).or(newest).unwrap_or_default();
                 found.insert(window.name.clone(), select.resolve(&window.name, known.values(), at));
                 unsaved.insert(window.name.clone());
             }
