@@ -58,6 +58,12 @@ pub enum KeyError {
 }
 
 impl KeyError {
+    /// What is wrong, and what the system said to it.
+    pub fn with_cause(&self) -> String {
+        let cause = std::error::Error::source(self).map(|it| format!(": {it}"));
+        format!("{self}{}", cause.unwrap_or_default())
+    }
+
     /// What to do about it.
     pub fn mend(&self) -> String {
         match self {

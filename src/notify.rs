@@ -115,15 +115,10 @@ fn address(address: &Address, environment: &Environment<'_>) -> Result<Url, Send
     let read = match address {
         Address::Written(url) => url.clone(),
         Address::Kept(source) => {
-            key::read(source, environment).map_err(|error| SendError::NoAddress(with_cause(&error)))?
+            key::read(source, environment).map_err(|error| SendError::NoAddress(error.with_cause()))?
         }
     };
     parse(&read).map_err(|problem| SendError::NoAddress(problem.to_owned()))
-}
-
-fn with_cause(error: &key::KeyError) -> String {
-    let cause = std::error::Error::source(error).map(|it| format!(": {it}"));
-    format!("{error}{}", cause.unwrap_or_default())
 }
 
 /// What is wrong with an address, without the address.
@@ -141,7 +136,8 @@ fn parse(text: &SecretString) -> Result<Url, &'static str> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether it leads to this machine, so that a secret may go there in the clear.
+pub fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
 }

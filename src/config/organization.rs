@@ -1,8 +1,6 @@
 //! `[polytomic]` and `[organization.NAME]`: where the syncs live.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error as _;
-use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +18,7 @@ use super::{DEFAULT_ORGANIZATION, Limits, OrganizationConfig};
 use crate::domain::organization::{KeySource, Organization, Proxy};
 use crate::domain::sync::Name;
 use crate::key::{self, Environment};
+use crate::notify::is_loopback;
 
 const URL: &str = "https://app.polytomic.com";
 const API_VERSION: &str = "2025-09-18";
@@ -239,10 +238,7 @@ fn key_problem(
             format!("no API key for the organization `{}`", organization.name),
             format!("write `api_key_file = \"/etc/intermission/api-key\"`, or set `${variable}`"),
         ),
-        _ => {
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            (format!("{error}{cause}"), error.mend())
-        }
+        _ => (error.with_cause(), error.mend()),
     };
     Some(Diagnostic { about_key: true, ..source.diagnostic(Severity::Error, at, &message, &mend) })
 }
@@ -302,11 +298,6 @@ fn base_url(text: &str) -> Result<Url, (String, String)> {
         return fail("`url` goes on after its path", "remove everything from `?` or `#` on");
     }
     Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 fn api_version(text: &str) -> Result<String, (String, String)> {

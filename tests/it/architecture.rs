@@ -22,7 +22,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("polytomic", &["domain"]),
     ("systemd", &[]),
     ("tzdb", &["domain"]),
-    ("config", &["domain", "key", "notify::check", "tzdb"]),
+    ("config", &["domain", "key", "notify::check", "notify::is_loopback", "tzdb"]),
     ("notify", &["domain", "key"]),
     // Speaks of rows and of pace, and holds neither the ledger nor a client.
     ("reconcile", &["domain", "ledger::Change", "polytomic::Limits", "polytomic::throttle"]),
