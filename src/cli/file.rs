@@ -13,7 +13,7 @@ use crate::daemon;
 use crate::domain::selection::Resolution;
 use crate::domain::window::Window;
 use crate::domain::zone::Zone;
-use crate::ledger::Store;
+use crate::ledger::{Contents, Store};
 use crate::tzdb::Tzdb;
 use crate::{clock, key};
 
@@ -34,11 +34,10 @@ pub(super) fn read(global: &Global) -> Result<Read, Failure> {
 /// the ledger can be read: what the daemon has in force.
 pub(super) fn read_with_orders(global: &Global) -> Result<Read, Failure> {
     let mut read = read(global)?;
-    let contents = ledger(global).ok().and_then(|store| store.contents().ok());
-    let (orders, found) = contents.map_or_else(Default::default, |it| (Some(it.orders), it.selections));
-    select(&mut read, found);
-    if let Some(orders) = orders.filter(|it| it.iter().any(|it| read.now < it.until)) {
-        read.config.calendar = read.config.calendar.with_orders(&orders);
+    let contents = remembered(global);
+    select(&mut read, contents.selections);
+    if contents.orders.iter().any(|it| read.now < it.until) {
+        read.config.calendar = read.config.calendar.with_orders(&contents.orders);
         screen::note("with what operators asked for, as the ledger has it");
     }
     Ok(read)
@@ -48,9 +47,13 @@ pub(super) fn read_with_orders(global: &Global) -> Result<Read, Failure> {
 /// as far as the ledger can be read.
 pub(super) fn read_with_selected(global: &Global) -> Result<Read, Failure> {
     let mut read = read(global)?;
-    let contents = ledger(global).ok().and_then(|store| store.contents().ok());
-    select(&mut read, contents.map_or_else(Vec::new, |it| it.selections));
+    select(&mut read, remembered(global).selections);
     Ok(read)
+}
+
+/// What the ledger remembers, as far as it can be read.
+fn remembered(global: &Global) -> Contents {
+    ledger(global).ok().and_then(|store| store.contents().ok()).unwrap_or_default()
 }
 
 /// Reads the file as the daemon does: without its keys it is wrong.

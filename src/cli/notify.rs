@@ -31,16 +31,15 @@ pub(super) fn run(global: &Global, command: &Command) -> Outcome {
             None => "the file has no `[[notify]]`".to_owned(),
         }));
     }
+    let messenger = Messenger::new().ok_or_else(|| {
+        let mend =
+            "this system has no certificate authorities to trust: install the package `ca-certificates`";
+        Failure::Usage(mend.to_owned())
+    })?;
     let notice = Notice::test(read.now);
     let mut has_failed = false;
     for target in targets {
-        let sent = block_on(async {
-            let messenger = Messenger::new().ok_or(Failure::Usage(
-                "this system has no certificate authorities to trust: install the package `ca-certificates`"
-                    .to_owned(),
-            ))?;
-            Ok(messenger.send(target, &notice).await)
-        })?;
+        let sent = block_on(async { Ok(messenger.send(target, &notice).await) })?;
         has_failed |= sent.is_err();
         let verdict = sent.map_or_else(|error| format!("error: {error}"), |()| "sent".to_owned());
         screen::say(&format!("{} ({}): {verdict}", target.name, target.format.as_str()))?;

@@ -199,6 +199,21 @@ impl Disk {
         self.place.spawn(command)
     }
 
+    /// Mends a file system that was made read-only.
+    fn make_writable(&self, daemon: &Daemon) {
+        let status = Command::new("nsenter")
+            .args(["-m", "-t", &daemon.child.id().to_string(), "mount", "-o", "remount,rw"])
+            .arg(&self.directory)
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Mends a file system that was filled.
+    fn make_room(&self, daemon: &Daemon) {
+        let inside = Path::new("/proc").join(daemon.child.id().to_string()).join("root");
+        fs::remove_file(inside.join(self.directory.strip_prefix("/").unwrap()).join("fill")).unwrap();
+    }
+
     /// What is held is resumed, and nothing is paused.
     fn check_spoilt(&self, daemon: &Daemon, told: &str) {
         self.place.until_active(self.held);
@@ -232,11 +247,7 @@ fn on_a_read_only_file_system_what_is_held_is_resumed_and_all_is_well_once_it_ca
     let Some(disk) = Disk::new() else { return };
     let daemon = disk.start("mount -o remount,ro \"$0\"");
     disk.check_spoilt(&daemon, "read-only");
-    let status = Command::new("nsenter")
-        .args(["-m", "-t", &daemon.child.id().to_string(), "mount", "-o", "remount,rw"])
-        .arg(&disk.directory)
-        .status();
-    assert!(status.unwrap().success());
+    disk.make_writable(&daemon);
     disk.check_mended();
 }
 
@@ -249,8 +260,7 @@ fn a_daemon_that_starts_on_a_full_disk_resumes_what_is_held() {
     disk.check_spoilt(&daemon, "full");
     let log = daemon.log();
     assert!(log.contains("no room for the ledger's index"), "{log}");
-    let inside = Path::new("/proc").join(daemon.child.id().to_string()).join("root");
-    fs::remove_file(inside.join(disk.directory.strip_prefix("/").unwrap()).join("fill")).unwrap();
+    disk.make_room(&daemon);
     disk.check_mended();
     // The next one shares the file again.
     assert_eq!(daemon.terminate().0.code(), Some(0));
@@ -262,11 +272,7 @@ fn a_new_release_that_meets_a_read_only_file_system_resumes_what_the_old_one_hel
     let daemon = disk.start("mount -o remount,ro \"$0\"");
     disk.check_spoilt(&daemon, "read-only");
     assert!(daemon.log().contains("is an older version's"), "{}", daemon.log());
-    let status = Command::new("nsenter")
-        .args(["-m", "-t", &daemon.child.id().to_string(), "mount", "-o", "remount,rw"])
-        .arg(&disk.directory)
-        .status();
-    assert!(status.unwrap().success());
+    disk.make_writable(&daemon);
     disk.check_mended();
 }
 
@@ -275,7 +281,6 @@ fn a_new_release_that_meets_a_full_disk_resumes_what_the_old_one_held() {
     let Some(disk) = Disk::with_an_older_ledger() else { return };
     let daemon = disk.start("cat /dev/zero > \"$0/fill\" 2> /dev/null; true");
     disk.check_spoilt(&daemon, "full");
-    let inside = Path::new("/proc").join(daemon.child.id().to_string()).join("root");
-    fs::remove_file(inside.join(disk.directory.strip_prefix("/").unwrap()).join("fill")).unwrap();
+    disk.make_room(&daemon);
     disk.check_mended();
 }
