@@ -92,6 +92,8 @@ pub struct Config {
     /// Why some organization cannot be reached now: its key is not to be had.
     /// All errors; the text of the file is good nevertheless.
     pub key_problems: Vec<Diagnostic>,
+    /// What is wrong with the time zone data, if anything is.
+    pub zone_trouble: Option<String>,
     /// Tells one text of the file from another.
     pub fingerprint: String,
 }
@@ -140,6 +142,9 @@ pub struct Reconcile {
     pub overdue_after: Duration,
     /// The longest pause, extension or exemption that an operator may ask for.
     pub max_pause: Duration,
+    /// This long before a pause begins it is looked for what will trouble it; none:
+    /// it is not.
+    pub preflight: Option<Duration>,
 }
 
 /// What is remembered, and where.
@@ -278,6 +283,7 @@ fn read<'t>(
         calendar: Calendar::new(windows.into_iter().map(|it| it.window).collect()),
         warnings: Vec::new(),
         key_problems: Vec::new(),
+        zone_trouble: advice::zone_trouble(cx),
         fingerprint: String::new(),
     })
 }

@@ -19,7 +19,7 @@ use crate::domain::moment::{Moment, Uptime};
 use crate::ledger::{Change, Ledger, Lock};
 use crate::metrics::Metrics;
 use crate::polytomic::Limits;
-use crate::reconcile::{Action, InForce, Reconciler};
+use crate::reconcile::{Action, InForce, PreflightRule, Reconciler};
 use crate::systemd;
 use crate::web;
 use crate::web::api::Ask;
@@ -215,6 +215,7 @@ impl Daemon {
                     self.carry_out(actions);
                 }
                 Heard::Errand(reply) => self.reconciler.hear_errand(*reply, now),
+                Heard::Scouted(reply) => self.reconciler.hear_scout(*reply, now),
                 Heard::Broken => return Err(RunError::Broken),
                 Heard::NotWritten { change, error } if error.is_fatal() => {
                     drop(change);
@@ -462,6 +463,10 @@ pub fn in_force(config: &Config) -> InForce {
             .map(|(name, it)| (name.clone(), (Arc::clone(&it.organization), limits(&it.limits))))
             .collect(),
         rules: config.rules(),
+        preflight: config
+            .reconcile
+            .preflight
+            .map(|before| PreflightRule { before, zone_trouble: config.zone_trouble.clone() }),
     }
 }
 

@@ -44,3 +44,5 @@ pub mod plan;
 pub mod watch;
 
 pub mod notice;
+
+pub mod preflight;

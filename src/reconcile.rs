@@ -21,8 +21,9 @@ use crate::domain::moment::{Moment, Uptime};
 use crate::domain::operator::Order;
 use crate::domain::organization::Organization;
 use crate::domain::plan::{Case, Errand, Evidence, Learnt, Rules};
+use crate::domain::preflight::Sight;
 use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::{Failure, Verdict};
 use crate::domain::watch::WindowWatch;
 use crate::ledger::Change;
 use crate::polytomic::Limits;
@@ -31,6 +32,7 @@ mod lane;
 mod operator;
 mod orders;
 mod planned;
+mod preflight;
 mod report;
 mod selection;
 mod tally;
@@ -45,6 +47,7 @@ pub use crate::polytomic::throttle::Outcome;
 pub use operator::{NotForgotten, Resumed, Selection};
 pub use orders::{NotExempt, Terms};
 pub use planned::Planned;
+pub use preflight::PreflightRule;
 pub use report::{OrderReport, Report, RowReport, RowState};
 pub use why::{Holder, Wanted, Why};
 
@@ -97,6 +100,19 @@ pub struct ErrandReply {
     pub learnt: Learnt,
 }
 
+/// What came back of a look before a window.
+#[derive(Debug, Clone)]
+pub struct ScoutReply {
+    /// Of which sync.
+    pub sync: SyncRef,
+    /// Who was asked.
+    pub organization: Arc<Organization>,
+    /// The sync's name, if the answer told it.
+    pub name: Option<String>,
+    /// What was seen, or why nothing was.
+    pub result: Result<Sight, Failure>,
+}
+
 /// Something to be carried out. Writes must reach the ledger in the order in
 /// which the actions are given.
 #[derive(Debug, Clone)]
@@ -135,6 +151,13 @@ pub enum Action {
         organization: Arc<Organization>,
         /// Of which kinds.
         kinds: Vec<SyncKind>,
+    },
+    /// Look at a sync of a coming occurrence.
+    Scout {
+        /// Which sync.
+        sync: SyncRef,
+        /// Where to ask.
+        organization: Arc<Organization>,
     },
     /// Ask about executions.
     Errand {
@@ -175,6 +198,8 @@ pub struct InForce {
     pub organizations: BTreeMap<Name, (Arc<Organization>, Limits)>,
     /// The pace.
     pub rules: Rules,
+    /// What is looked at before windows open; none: nothing.
+    pub preflight: Option<PreflightRule>,
 }
 
 /// All syncs that matter now, and what is known of them.
@@ -196,6 +221,7 @@ pub struct Reconciler {
     last_order: u32,
     // What windows select.
     selections: selection::Selections,
+    preflights: preflight::Preflights,
     // What the calendar wants, as of the last boundary. None without a calendar.
     open: Option<OpenWindows>,
     // Something changed that the calendar, or every row, has to be asked about.
@@ -233,6 +259,7 @@ impl Reconciler {
             orders: Vec::new(),
             last_order: 0,
             selections: selection::Selections::default(),
+            preflights: preflight::Preflights::default(),
             rules: Rules::default(),
             names: cases.values().filter_map(|it| Some((it.sync.clone(), it.name.clone()?))).collect(),
             cases,
@@ -442,6 +469,7 @@ impl Reconciler {
             self.decide(&sync, now, &mut actions);
         }
         if !self.is_stopping {
+            self.fly(now, &mut actions);
             self.let_through(now, &mut actions);
             self.list(now, &mut actions);
         }
@@ -455,7 +483,7 @@ impl Reconciler {
     pub fn next_wake(&self, now: Moment) -> Wake {
         let lanes = self.lanes.values().filter_map(|lane| lane.opens_at(now.uptime));
         let timer = self.timers.first().map(|(at, _)| *at);
-        let others = [self.rewrite_at, self.next_list(now), self.tallies.look_at()];
+        let others = [self.rewrite_at, self.next_list(now), self.next_flight(now), self.tallies.look_at()];
         let uptime = lanes.chain(timer).chain(others.into_iter().flatten()).min();
         Wake { uptime, wall: self.next_change }
     }
@@ -488,6 +516,7 @@ impl Reconciler {
         let Some(advanced) = advanced else { return self.open_all(Some(calendar), now, actions) };
         self.watch(calendar.windows_of_change(&advanced), now, actions);
         self.look_ahead(calendar, now, actions);
+        self.look_out(calendar, now, actions);
         for sync in calendar.syncs_of_change(&advanced) {
             if self.open.iter().any(|open| open.pause(sync).is_some()) {
                 self.open_case(sync);
@@ -501,6 +530,7 @@ impl Reconciler {
         if let Some(calendar) = calendar {
             self.watch_windows(calendar, now, actions);
             self.look_ahead(calendar, now, actions);
+            self.look_out(calendar, now, actions);
             let open = calendar.open_at(now.wall);
             open.paused().for_each(|(sync, _)| self.open_case(sync));
             self.next_change = open.next_change();

@@ -12,6 +12,7 @@ use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, curl, file,
 use crate::clock;
 use crate::daemon;
 use crate::domain::plan::Rules;
+use crate::domain::preflight::Preflight;
 use crate::domain::sync::Name;
 use crate::domain::zone::Zone;
 use crate::ledger::Contents;
@@ -52,6 +53,8 @@ struct Answer {
     ledger_damage: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     selection_errors: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    preflights: Vec<Preflight>,
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
@@ -86,7 +89,8 @@ fn offline(global: &Global, unreached: Failure) -> Result<Answer, Failure> {
     screen::note(&format!("{}; this is what the ledger says", sentence(&unreached)));
     let now = clock::wall();
     let rules = file::read(global).map_or_else(|_| Rules::default(), |it| it.config.rules());
-    let Contents { holds, damaged, orders, .. } = store.contents()?;
+    let Contents { holds, damaged, orders, mut preflights, .. } = store.contents()?;
+    preflights.retain(|it| now < it.opens);
     let syncs: Vec<RowReport> =
         holds.iter().map(|hold| RowReport::of(hold, now, rules.overdue_after)).collect();
     let next_change =
@@ -101,13 +105,22 @@ fn offline(global: &Global, unreached: Failure) -> Result<Answer, Failure> {
         orders: report.orders,
         ledger_damage: damaged,
         selection_errors: vec![],
+        preflights,
     })
 }
 
 impl From<Status> for Answer {
     fn from(status: Status) -> Self {
-        let Status { daemon, healthy, next_change, syncs, orders, ledger_damage, selection_errors } = status;
-        Self { daemon: Some(daemon), healthy, next_change, syncs, orders, ledger_damage, selection_errors }
+        Self {
+            daemon: Some(status.daemon),
+            healthy: status.healthy,
+            next_change: status.next_change,
+            syncs: status.syncs,
+            orders: status.orders,
+            ledger_damage: status.ledger_damage,
+            selection_errors: status.selection_errors,
+            preflights: status.preflights,
+        }
     }
 }
 
@@ -156,6 +169,11 @@ impl View<'_> {
         }
         let mut lines = vec![first];
         lines.extend(answer.selection_errors.iter().map(|it| format!("WARNING: {it}")));
+        let (troubled, calm): (Vec<_>, Vec<_>) = answer.preflights.iter().partition(|it| it.error.is_some());
+        lines.extend(troubled.iter().chain(&calm).take(MOST_PREFLIGHTS).map(|it| self.preflight(it)));
+        if answer.preflights.len() > MOST_PREFLIGHTS {
+            lines.push(format!("and before {} more windows", answer.preflights.len() - MOST_PREFLIGHTS));
+        }
         lines.extend(answer.ledger_damage.iter().map(|row| capitalized(&unreadable(row))));
         match &answer.daemon {
             None => lines.push("No daemon is reached: nothing will change until one runs.".to_owned()),
@@ -179,6 +197,15 @@ impl View<'_> {
             lines.push(format!("Times are those of {}.", self.zone));
         }
         lines.join("\n")
+    }
+
+    fn preflight(&self, it: &Preflight) -> String {
+        let opens = times::show_with_distance(it.opens, self.zone, self.now);
+        let (warning, error) = match &it.error {
+            Some(error) => ("WARNING: before", format!("{error}; ")),
+            None => ("Before", String::new()),
+        };
+        format!("{warning} window `{}` opens {opens}: {error}{}", it.window, it.detail)
     }
 
     /// What one wants to know at a glance, and below it what is wrong. Names
@@ -248,6 +275,9 @@ impl View<'_> {
         rows.render()
     }
 }
+
+/// Of more coming windows than this, only the number is told.
+const MOST_PREFLIGHTS: usize = 10;
 
 /// Blanks between two columns.
 const GAP: usize = 2;

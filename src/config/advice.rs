@@ -27,10 +27,10 @@ pub(super) fn warn(
     if windows.is_empty() {
         source.warn(0..0, "the file has no window: nothing will ever be paused", "add a `[[window]]`");
     }
-    if cx.tzdb.is_older_than_a_year(cx.now) {
+    if let Some(trouble) = zone_trouble(cx) {
         source.warn(
             zones.at(),
-            format!("the time zone data, {}, is older than a year", cx.tzdb.version()),
+            trouble,
             "update the package `tzdata`, or `TZDIR`: rules of daylight saving time may have changed",
         );
     }
@@ -50,6 +50,14 @@ pub(super) fn warn(
             "",
         );
     }
+}
+
+/// What is wrong with the time zone data, if anything is.
+pub(super) fn zone_trouble(cx: &Context<'_>) -> Option<String> {
+    let version = cx.tzdb.version();
+    cx.tzdb
+        .is_older_than_a_year(cx.now)
+        .then(|| format!("the time zone data, {version}, is older than a year"))
 }
 
 /// More syncs than the rate can pause in reasonable time.

@@ -240,17 +240,6 @@ impl<'t> Table<'t> {
         self.source.absent(self.at(), format!("`{key}` is missing in {}", self.title), mend);
     }
 
-    /// Refuses keys that are planned and not built.
-    pub(super) fn later(&mut self, keys: &[&'static str]) {
-        for key in keys {
-            self.refused.push(key);
-            if let Some((name, _)) = self.entries.get_key_value(*key) {
-                let mend = "remove it: this version would not do what it says";
-                self.source.error(name.span(), format!("`{key}` is not supported yet"), mend);
-            }
-        }
-    }
-
     /// Refuses secrets that are written into the file.
     pub(super) fn no_secrets(&mut self) {
         for key in SECRETS {

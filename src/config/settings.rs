@@ -59,9 +59,9 @@ pub(super) fn reconcile(
         max_sleep: MINUTE,
         overdue_after: 5 * MINUTE,
         max_pause: 7 * DAY,
+        preflight: None,
     };
     if let Some(mut table) = table {
-        table.later(&["preflight"]);
         let mut set = |key, field: &mut Duration, most| {
             let read = table.duration(key, Duration::from_millis(100)..=most);
             if let Some(read) = &read {
@@ -74,6 +74,8 @@ pub(super) fn reconcile(
         set("max_sleep", &mut reconcile.max_sleep, HOUR);
         set("overdue_after", &mut reconcile.overdue_after, 7 * DAY);
         set("max_pause", &mut reconcile.max_pause, 31 * DAY);
+        let preflight = table.duration("preflight", SECOND..=7 * DAY);
+        reconcile.preflight = preflight.map(Spanned::into_inner);
         table.finish();
     }
     // A request that is still under way must not be taken for one that died.

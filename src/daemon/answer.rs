@@ -96,6 +96,7 @@ impl Daemon {
             orders: report.orders,
             ledger_damage: self.damaged.clone(),
             selection_errors,
+            preflights: self.reconciler.preflights(),
         }
     }
 

@@ -12,14 +12,15 @@ use tracing::{debug, warn};
 use crate::clock::Clock;
 use crate::domain::organization::Organization;
 use crate::domain::plan::{Errand, Evidence, Learnt, Proof, Told, is_final};
+use crate::domain::preflight::Sight;
 use crate::domain::selection::Seen;
 use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::{Failure, FailureKind, Verdict};
 use crate::key;
 use crate::ledger::{Change, Ledger, LedgerError};
 use crate::metrics::{Metrics, Operation};
-use crate::polytomic::{Client, Limits};
-use crate::reconcile::{Action, ErrandReply, Outcome, Reply};
+use crate::polytomic::{Client, Limits, Looked};
+use crate::reconcile::{Action, ErrandReply, Outcome, Reply, ScoutReply};
 
 /// What comes back to the loop.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(super) enum Heard {
     },
     /// An errand came to its end.
     Errand(Box<ErrandReply>),
+    /// A sync of a coming occurrence was looked at.
+    Scouted(Box<ScoutReply>),
     /// A write did not reach the ledger.
     NotWritten {
         /// What it said.
@@ -100,6 +103,7 @@ impl Executor {
                 Ok(client) => self.look(client, sync, organization),
                 Err(failure) => self.cannot(sync, organization, Evidence::LookFailed { failure }),
             },
+            Action::Scout { sync, organization } => self.scout(sync, organization),
             Action::Errand { sync, organization, errand } => match self.client(&organization) {
                 Ok(client) => self.errand(client, sync, organization, errand, None),
                 Err(failure) => self.cannot_go(sync, organization, failure),
@@ -151,6 +155,28 @@ impl Executor {
                 Err(failure) => Err(failure),
             };
             let _ = heard.send(Heard::Listed { organization, listed }).await;
+        });
+    }
+
+    fn scout(&mut self, sync: SyncRef, organization: Arc<Organization>) {
+        let client = self.client(&organization);
+        let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
+        self.spawn(async move {
+            let sent = clock.now();
+            let seen = match client {
+                Ok(client) => {
+                    patiently(async { scouted(&client, &sync, client.look(&sync).await?, clock).await }).await
+                }
+                Err(failure) => Err(failure),
+            };
+            let kind = seen.as_ref().err().map_or("ok", |it| it.kind.as_str());
+            metrics.request(Operation::Look, kind, clock.now().uptime.saturating_sub(sent.uptime));
+            let (name, result) = match seen {
+                Ok((name, sight)) => (name, Ok(sight)),
+                Err(failure) => (None, Err(failure)),
+            };
+            let reply = ScoutReply { sync, organization, name, result };
+            let _ = heard.send(Heard::Scouted(Box::new(reply))).await;
         });
     }
 
@@ -211,9 +237,7 @@ impl Executor {
                     Errand::Start => client.start(&sync).await.map(|()| Told::Started),
                 }
             };
-            let result = tokio::time::timeout(ERRAND_PATIENCE, work).await.unwrap_or_else(|_| {
-                Err(Failure::new(FailureKind::Timeout, format!("no answer within {ERRAND_PATIENCE:?}")))
-            });
+            let result = patiently(work).await;
             let operation = match errand {
                 Errand::Status => Operation::Status,
                 Errand::Cancel => Operation::Cancel,
@@ -340,6 +364,28 @@ async fn prove(client: &Client, sync: &SyncRef) -> Result<Proof, Failure> {
         Err(failure) => return Err(failure),
     };
     Ok(Proof { state: looked.state, frequency: looked.frequency, status })
+}
+
+/// What was seen of a sync, whether one of its executions runs, and the API's clock.
+async fn scouted(
+    client: &Client,
+    sync: &SyncRef,
+    looked: Looked,
+    clock: Clock,
+) -> Result<(Option<String>, Sight), Failure> {
+    let clock_ahead = client.server_date().map(|date| clock.now().wall - date);
+    let is_running = match looked.state {
+        // That none can tell is no trouble.
+        SyncState::Active => client.status(sync).await.ok().map(|it| it.runs().is_running),
+        SyncState::Inactive | SyncState::Gone => None,
+    };
+    Ok((looked.name, Sight { state: looked.state, is_running, clock_ahead }))
+}
+
+async fn patiently<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout(ERRAND_PATIENCE, work).await.unwrap_or_else(|_| {
+        Err(Failure::new(FailureKind::Timeout, format!("no answer within {ERRAND_PATIENCE:?}")))
+    })
 }
 
 /// An errand takes a place that a resume may need: it is given up sooner.

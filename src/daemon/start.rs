@@ -221,6 +221,7 @@ impl Daemon {
         let mut reconciler = Reconciler::new(from.contents.holds, from.contents.watches, None, dice);
         reconciler.remember_orders(from.contents.orders, from.contents.last_order);
         reconciler.remember_selections(from.contents.selections);
+        reconciler.remember_preflights(from.contents.preflights);
         Ok(Self {
             clock,
             config_path,

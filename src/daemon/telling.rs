@@ -41,13 +41,14 @@ pub(super) fn log(event: &Event) {
     }
     match event.kind {
         EventKind::Overdue => line!(error),
+        EventKind::Preflight if event.error.is_none() => line!(info),
+        EventKind::Preflight => line!(warn),
         EventKind::PauseFailed
         | EventKind::ResumeFailed
         | EventKind::Gone
         | EventKind::WindowMissed
         | EventKind::StillRunning
         | EventKind::Unscheduled
-        | EventKind::Preflight
         | EventKind::SelectionFailed
         | EventKind::ConfigRejected => line!(warn),
         EventKind::Paused

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::sync::{Name, SyncRef};
 
@@ -129,7 +129,7 @@ event_kinds! {
     Extended = "extended",
     /// An operator exempted a sync from all windows for a time.
     Exempted = "exempted",
-    /// Something was found that will trouble a coming occurrence.
+    /// What was found before an occurrence; with an error, if it will be troubled.
     Preflight = "preflight",
     /// What a window selects could not be read, or is nothing.
     SelectionFailed = "selection_failed",
@@ -187,7 +187,13 @@ impl std::fmt::Display for Event {
             EventKind::OperatorPause => write!(f, "An operator pauses {sync}{window}"),
             EventKind::Extended => write!(f, "An operator extended window `{about}`"),
             EventKind::Exempted => write!(f, "An operator exempted {sync}"),
-            EventKind::Preflight => write!(f, "Before window `{about}`"),
+            EventKind::Preflight => match self.occurrence {
+                Some(opens) => {
+                    let opens = opens.to_rfc3339_opts(SecondsFormat::Secs, true);
+                    write!(f, "Before window `{about}` opens at {opens}")
+                }
+                None => write!(f, "Before window `{about}`"),
+            },
             EventKind::SelectionFailed => write!(f, "Selection of window `{about}`"),
             EventKind::DaemonStarted => write!(f, "Started"),
             EventKind::DaemonStopped => write!(f, "Stopped"),
@@ -197,8 +203,9 @@ impl std::fmt::Display for Event {
         if let Some(attempt) = self.attempt {
             write!(f, " (attempt {attempt})")?;
         }
-        for more in [&self.error, &self.detail].into_iter().flatten() {
-            write!(f, ": {more}")?;
+        let more = [&self.error, &self.detail].into_iter().flatten();
+        for (more, between) in more.zip([": ", "; "]) {
+            write!(f, "{between}{more}")?;
         }
         Ok(())
     }

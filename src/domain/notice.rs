@@ -207,7 +207,7 @@ impl Target {
     pub fn batch(&self, entries: &[Entry], heard: &mut Heard, now: DateTime<Utc>) -> Option<Batch> {
         let (first, last) = (entries.first()?, entries.last()?);
         let up_to = last.id;
-        let wanted: Vec<&Entry> = entries.iter().filter(|it| self.events.contains(&it.event.kind)).collect();
+        let wanted: Vec<&Entry> = entries.iter().filter(|it| self.wants(&it.event)).collect();
         let (old, wanted): (Vec<&Entry>, Vec<&Entry>) =
             wanted.into_iter().partition(|it| it.at + OLDEST < now);
         let open: Vec<&Entry> = wanted
@@ -236,6 +236,14 @@ impl Target {
             heard.hears(it);
         }
         Some(Batch::Tell { notices: notices(&told), up_to, too_old: old.len() })
+    }
+}
+
+impl Target {
+    /// That all is well before a window is nothing to wake anybody for.
+    fn wants(&self, event: &Event) -> bool {
+        let is_calm = event.kind == EventKind::Preflight && event.error.is_none();
+        self.events.contains(&event.kind) && !is_calm
     }
 }
 
@@ -397,7 +405,7 @@ impl Notice {
 }
 
 /// `A, B, C and 395 more`.
-fn listed<'a>(names: impl Iterator<Item = &'a str>, count: usize) -> String {
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>, count: usize) -> String {
     let shown: Vec<&str> = names.take(NAMED).collect();
     let more = count.saturating_sub(shown.len());
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }

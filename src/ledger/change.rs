@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;
 use crate::domain::operator::Order;
+use crate::domain::preflight::Preflight;
 use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::watch::WindowWatch;
@@ -26,6 +27,8 @@ pub(super) enum Write {
     DropOrder(u32),
     PutSelection(Box<Resolution>),
     DropSelection(Name),
+    PutPreflight(Box<Preflight>),
+    DropPreflight(Name),
     Told(Name, i64),
     Record(DateTime<Utc>, Box<Event>),
 }
@@ -86,6 +89,18 @@ impl Change {
         self
     }
 
+    /// Remembers what was told of a window's coming occurrence.
+    pub fn preflight(mut self, told: Preflight) -> Self {
+        self.0.push(Write::PutPreflight(Box::new(told)));
+        self
+    }
+
+    /// Drops what was told of a window's occurrence.
+    pub fn drop_preflight(mut self, window: Name) -> Self {
+        self.0.push(Write::DropPreflight(window));
+        self
+    }
+
     /// Remembers that a target of notices has been told up to this entry.
     pub fn told(mut self, target: Name, entry: i64) -> Self {
         self.0.push(Write::Told(target, entry));
@@ -109,6 +124,8 @@ impl Change {
             | Write::DropOrder(_)
             | Write::PutSelection(_)
             | Write::DropSelection(_)
+            | Write::PutPreflight(_)
+            | Write::DropPreflight(_)
             | Write::Told(..)
             | Write::Record(..) => None,
         })
@@ -125,6 +142,8 @@ impl Change {
             | Write::DropOrder(_)
             | Write::PutSelection(_)
             | Write::DropSelection(_)
+            | Write::PutPreflight(_)
+            | Write::DropPreflight(_)
             | Write::Told(..)
             | Write::Record(..) => None,
         })
@@ -142,6 +161,8 @@ impl Change {
             | Write::DropOrder(_)
             | Write::PutSelection(_)
             | Write::DropSelection(_)
+            | Write::PutPreflight(_)
+            | Write::DropPreflight(_)
             | Write::Told(..) => None,
         })
     }

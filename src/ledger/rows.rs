@@ -18,6 +18,7 @@ use crate::domain::execution::{After, RunPolicy, Runs};
 use crate::domain::hold::{Gone, Hold, HoldState, Unsettled};
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::{KeySource, Organization, Proxy};
+use crate::domain::preflight::Preflight;
 use crate::domain::selection::{Resolution, Seen};
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::watch::WindowWatch;
@@ -325,6 +326,16 @@ pub(super) fn selection(row: &Row<'_>) -> Result<Resolution> {
         fingerprint: row.get("fingerprint")?,
         at: instant(row, "found_at")?,
         found: found.into_iter().map(|it| (it.sync.clone(), it)).collect(),
+    })
+}
+
+pub(super) fn preflight(row: &Row<'_>) -> Result<Preflight> {
+    Ok(Preflight {
+        window: name(row, "window")?,
+        opens: instant(row, "opens")?,
+        at: instant(row, "told_at")?,
+        error: row.get("error")?,
+        detail: row.get("detail")?,
     })
 }
 

@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("0004-why-and-states.sql"),
     include_str!("0005-selections.sql"),
     include_str!("0006-notices.sql"),
+    include_str!("0007-preflights.sql"),
 ];
 
 /// The version that `migrations` lead to.

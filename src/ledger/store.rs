@@ -19,6 +19,7 @@ use crate::domain::event::Event;
 use crate::domain::hold::Hold;
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::Organization;
+use crate::domain::preflight::Preflight;
 use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::watch::WindowWatch;
@@ -53,6 +54,8 @@ pub struct Contents {
     pub orders: Vec<Order>,
     /// What windows were last found to select, in the order of their names.
     pub selections: Vec<Resolution>,
+    /// What was told of coming occurrences, in the order of the windows' names.
+    pub preflights: Vec<Preflight>,
     /// Up to which entry of the journal each target of notices has been told.
     pub told: BTreeMap<Name, i64>,
     /// The highest number that an order ever had; 0 if there never was one.
@@ -139,6 +142,11 @@ impl Store {
             Ok(found) => contents.selections.push(found),
             // It will be found again.
             Err(error) => contents.damaged.push(format!("what a window selects: {error}")),
+        })?;
+        each(&snapshot, "SELECT * FROM preflight ORDER BY \"window\"", |row| match rows::preflight(row) {
+            Ok(told) => contents.preflights.push(told),
+            // It will be looked for again.
+            Err(error) => contents.damaged.push(format!("what was told before a window: {error}")),
         })?;
         each(&snapshot, "SELECT * FROM notice_told", |row| match (row.get("target"), row.get("entry")) {
             (Ok(target), Ok(entry)) => drop(contents.told.insert(Name::from(String::as_str(&target)), entry)),
@@ -374,6 +382,11 @@ fn perform(transaction: &Transaction<'_>, write: &Write, states: &States<'_>) ->
             .prepare_cached("DELETE FROM selection WHERE \"window\" = ?1")?
             .execute([window.as_str()])
             .map(drop),
+        Write::PutPreflight(told) => put_preflight(transaction, told),
+        Write::DropPreflight(window) => transaction
+            .prepare_cached("DELETE FROM preflight WHERE \"window\" = ?1")?
+            .execute([window.as_str()])
+            .map(drop),
         Write::Told(target, entry) => transaction
             .prepare_cached("INSERT OR REPLACE INTO notice_told (target, entry) VALUES (?1, ?2)")?
             .execute(params![target.as_str(), entry])
@@ -497,6 +510,22 @@ fn put_selection(transaction: &Transaction<'_>, found: &Resolution) -> rusqlite:
             found.fingerprint,
             found.at.timestamp_millis(),
             rows::found_to_json(found)?,
+        ])
+        .map(drop)
+}
+
+fn put_preflight(transaction: &Transaction<'_>, told: &Preflight) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO preflight (\"window\", opens, told_at, error, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            told.window.as_str(),
+            told.opens.timestamp_millis(),
+            told.at.timestamp_millis(),
+            told.error,
+            told.detail,
         ])
         .map(drop)
 }

@@ -24,6 +24,7 @@ pub(super) enum Rank {
     LookToPause(DateTime<Utc>),
     ErrandToPause(DateTime<Utc>),
     Errand,
+    Preflight,
 }
 
 /// Who waits, and for what: a sync's errand is not in the way of its state.
@@ -31,6 +32,7 @@ pub(super) enum Rank {
 pub(super) enum Seat {
     State(SyncRef),
     Errand(SyncRef),
+    Preflight(SyncRef),
 }
 
 impl Rank {
@@ -45,7 +47,7 @@ impl Rank {
 
     fn is_errand(self) -> bool {
         match self {
-            Self::ErrandToPause(_) | Self::Errand => true,
+            Self::ErrandToPause(_) | Self::Errand | Self::Preflight => true,
             Self::Resume | Self::LookToResume | Self::Pause(_) | Self::LookToPause(_) => false,
         }
     }
@@ -120,7 +122,7 @@ impl Lane {
     }
 
     fn has_room_for_errands(&self) -> bool {
-        let is_errand = |seat: &&Seat| matches!(seat, Seat::Errand(_));
+        let is_errand = |seat: &&Seat| matches!(seat, Seat::Errand(_) | Seat::Preflight(_));
         self.tickets.keys().filter(is_errand).count() < self.most_errands
     }
 

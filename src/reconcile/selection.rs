@@ -109,6 +109,11 @@ impl Reconciler {
         lines
     }
 
+    /// What is wrong with the selection of one window.
+    pub(super) fn selection_trouble(&self, window: &Name) -> Option<&str> {
+        self.selections.told.get(window).map(|it| it.text.as_str())
+    }
+
     /// The calendar of the file with what was found to be selected.
     pub(super) fn with_selected(&self, written: &Arc<Calendar>) -> Arc<Calendar> {
         match written.selecting().next() {
@@ -197,6 +202,11 @@ impl Reconciler {
         let Selections { ahead, listings, .. } = &self.selections;
         let is_done = |it: &Listing| !it.is_under_way && it.last.is_some();
         ahead.keys().all(|name| listings.get(name).is_some_and(is_done))
+    }
+
+    /// Whether an organization's list has come, or failed, and no newer one is awaited.
+    pub(super) fn knows_list_of(&self, organization: &Name) -> bool {
+        self.selections.listings.get(organization).is_some_and(|it| it.last.is_some())
     }
 
     /// Takes note of an organization's list, or of why there is none.

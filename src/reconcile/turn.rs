@@ -248,6 +248,7 @@ impl Reconciler {
                 match seat {
                     Seat::State(sync) => drop(self.due.insert(sync)),
                     Seat::Errand(sync) => self.decide_errand(&sync, Leave::Now, now, actions),
+                    Seat::Preflight(sync) => self.scout(sync, now, actions),
                 }
                 while let Some(sync) = self.due.pop_first() {
                     self.decide(&sync, now, actions);

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::calendar::Calendar;
 use crate::domain::hold::HoldState;
+use crate::domain::preflight::Preflight;
 use crate::domain::sync::{Name, SyncKind};
 use crate::domain::window::Occurrence;
 use crate::domain::zone::Zone;
@@ -138,6 +139,9 @@ pub struct Status {
     /// are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub selection_errors: Vec<String>,
+    /// What was found before windows that are to open; absent if there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preflights: Vec<Preflight>,
 }
 
 /// What the page, the metrics and the HTTP API are made from. It is cheap to

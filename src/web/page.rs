@@ -228,6 +228,13 @@ fn troubles(it: &Snapshot) -> Markup {
                 ul { @for line in &it.status.selection_errors { li { (line) } } }
             }
         }
+        @for told in it.status.preflights.iter().filter(|it| it.error.is_some()).take(MOST_UPCOMING) {
+            section.notice role="alert" {
+                h2 { "Before " (window_link(it, &told.window)) " opens on " (time(told.opens, &it.zone)) }
+                p { (told.error.as_deref().unwrap_or_default()) }
+                p.quiet { (told.detail) }
+            }
+        }
         @if !it.status.ledger_damage.is_empty() {
             section.alarm role="alert" {
                 h2 { "Rows of the ledger cannot be read" }

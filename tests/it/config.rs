@@ -329,7 +329,6 @@ const NAMES: &str = "write 1 to 64 letters, digits, `.`, `_` and `-`, with a let
 const IDS: &str = "write the id from the sync's address, such as `248df4b7-aa70-47b8-a036-33ac447e668d`";
 const SYNCS: &str =
     "write `syncs = [\"…\"]` for model syncs, `bulk_syncs = [\"…\"]` for bulk syncs, or `select`";
-const LATER: &str = "remove it: this version would not do what it says";
 
 #[test]
 fn times_that_make_no_occurrence_are_refused_at_their_end() {
@@ -449,8 +448,7 @@ fn a_selection_that_says_nothing_or_too_much_is_refused() {
             "remove it: without `select`, only the syncs that are named are paused",
         ),
     ] {
-        let (line, column) = place.split_once(':').unwrap();
-        let _ = (line, column);
+        let (_, column) = place.split_once(':').unwrap();
         let window = "timezone = \"UTC\"\n[[window]]\nname = \"a\"\nstart = \"0 1 * * *\"\nend = \"02:00\"\n";
         let syncs =
             if lines.starts_with("exclude") { format!("syncs = [\"{id}\"]\n") } else { String::new() };
@@ -467,8 +465,18 @@ fn a_selection_that_says_nothing_or_too_much_is_refused() {
 }
 
 #[test]
-fn keys_that_are_not_built_are_refused() {
-    check_table("preflight = \"1h\"", "reconcile", 1, "`preflight` is not supported yet", LATER);
+fn windows_are_not_looked_at_before_they_open_unless_that_is_asked_for() {
+    let window = window(&["start = \"0 1 * * *\"", "end = \"02:00\""]);
+    let preflight = |lines: &str| parse(&format!("{lines}{window}")).unwrap().reconcile.preflight;
+    assert_eq!(preflight(""), None);
+    assert_eq!(preflight("[reconcile]\npreflight = \"30m\"\n"), Some(Duration::from_mins(30)));
+    check_table(
+        "preflight = \"8d\"",
+        "reconcile",
+        13,
+        "`preflight` is too long",
+        "write a duration from 1s to 7d",
+    );
 }
 
 #[test]

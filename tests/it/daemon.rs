@@ -13,5 +13,6 @@ mod operator;
 mod orders;
 mod organizations;
 mod people;
+mod preflight;
 mod select;
 mod window;

@@ -15,6 +15,7 @@ use intermission::domain::execution::{After, OnRunning, RunPolicy, Runs};
 use intermission::domain::hold::{Gone, Hold, HoldState, Unsettled};
 use intermission::domain::operator::{Order, What};
 use intermission::domain::organization::{KeySource, Organization, Proxy};
+use intermission::domain::preflight::Preflight;
 use intermission::domain::selection::{Resolution, Seen};
 use intermission::domain::sync::{SyncKind, SyncRef};
 use intermission::domain::watch::WindowWatch;
@@ -1032,4 +1033,30 @@ fn what_a_window_selects_is_remembered_until_it_is_dropped() {
     assert_eq!(store.contents().unwrap().selections, [found]);
     store.apply(&[Change::new().drop_selection("nightly".into())]).unwrap();
     assert_eq!(store.contents().unwrap().selections, []);
+}
+
+#[test]
+fn what_was_told_before_a_window_is_remembered_until_it_is_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.db");
+    let told = |window: &str, error: Option<&str>| Preflight {
+        window: window.into(),
+        opens: minute(60),
+        at: minute(3),
+        error: error.map(str::to_owned),
+        detail: "3 syncs are there and on".to_owned(),
+    };
+    let (nightly, weekly) = (told("nightly", Some("1 sync is off")), told("weekly", None));
+    {
+        let mut store = Store::open(&path).unwrap();
+        let before = Preflight { opens: minute(1), ..nightly.clone() };
+        store.apply(&[Change::new().preflight(before)]).unwrap();
+        store
+            .apply(&[Change::new().preflight(weekly.clone()), Change::new().preflight(nightly.clone())])
+            .unwrap();
+    }
+    let mut store = Store::open(&path).unwrap();
+    assert_eq!(store.contents().unwrap().preflights, [nightly, weekly.clone()]);
+    store.apply(&[Change::new().drop_preflight("nightly".into())]).unwrap();
+    assert_eq!(store.contents().unwrap().preflights, [weekly]);
 }

@@ -81,6 +81,7 @@ fn well() -> Snapshot {
         status: Status {
             ledger_damage: vec![],
             selection_errors: vec![],
+            preflights: vec![],
             daemon: DaemonStatus {
                 pid: 4711,
                 version: "0.1.0".to_owned(),

@@ -11,14 +11,12 @@ use super::super::listing::{self, Lists};
 use super::super::table::count;
 use super::super::times;
 use crate::clock;
+use crate::domain::preflight::clock_trouble;
 use crate::domain::selection::{Resolution, Seen, Select};
 use crate::domain::sync::{Name, SyncRef, SyncState};
 use crate::domain::verdict::Failure;
 use crate::domain::window::Window;
 use crate::polytomic::{Client, Execution, Looked};
-
-/// The API tells its time to the second, and an answer takes a while.
-const SKEW_ALLOWED: TimeDelta = TimeDelta::seconds(5);
 
 /// Of more selected syncs of one window than this, only their number is shown.
 const SHOWN: usize = 20;
@@ -224,8 +222,8 @@ impl ShortLead {
 }
 
 impl OrganizationFound {
-    fn has_wrong_clock(&self) -> bool {
-        self.clock_ahead_seconds.is_some_and(|ahead| TimeDelta::seconds(ahead).abs() > SKEW_ALLOWED)
+    fn clock_trouble(&self) -> Option<String> {
+        clock_trouble(TimeDelta::seconds(self.clock_ahead_seconds?))
     }
 
     fn line(&self) -> String {
@@ -234,11 +232,7 @@ impl OrganizationFound {
             (None, Some(key)) if !key.is_empty() => format!("the key is valid ({key})"),
             (None, _) => "the key is valid".to_owned(),
         };
-        let clock = self.clock_ahead_seconds.filter(|_| self.has_wrong_clock()).map(|ahead| {
-            let span = times::span(TimeDelta::seconds(ahead.abs()));
-            let way = if ahead > 0 { "ahead of" } else { "behind" };
-            format!("; the clock of this machine is {span} {way} the API's")
-        });
+        let clock = self.clock_trouble().map(|it| format!("; {it}"));
         format!("organization `{}`: {key}{}", self.organization, clock.unwrap_or_default())
     }
 }
@@ -247,7 +241,7 @@ impl Found {
     /// Whether nothing failed. A sync that is off is no failure.
     pub(super) fn is_good(&self) -> bool {
         let organizations = || self.organizations.iter();
-        organizations().all(|it| it.error.is_none() && !it.has_wrong_clock())
+        organizations().all(|it| it.error.is_none() && it.clock_trouble().is_none())
             && self.unknown.is_empty()
             && self.failed.is_empty()
             && self.selections.iter().all(|it| it.error.is_none())

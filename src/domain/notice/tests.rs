@@ -132,3 +132,14 @@ fn reminders_come_at_growing_gaps() {
     let title = Notice::reminder(&many, at(0)).title;
     assert!(title.ends_with("Sync 0, Sync 1, Sync 2, Sync 3, Sync 4 and 2 more"), "{title}");
 }
+
+#[test]
+fn before_a_window_only_trouble_is_told() {
+    let calm = entry(1, 0, EventKind::Preflight, Some("nightly"), None);
+    assert_eq!(told(std::slice::from_ref(&calm), 10), []);
+    let mut trouble = entry(2, 0, EventKind::Preflight, Some("weekly"), None);
+    trouble.event.error = Some("1 sync is off already and will stay off: Leads".to_owned());
+    let notices = told(&[calm, trouble], 10);
+    assert_eq!(notices.len(), 1);
+    assert_eq!(notices[0].title, "Before window `weekly`: 1 sync is off already and will stay off: Leads");
+}

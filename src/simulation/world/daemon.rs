@@ -42,6 +42,7 @@ impl World {
             calendar: Arc::new(Calendar::new(self.windows.clone())),
             organizations: self.organizations.clone(),
             rules: self.rules,
+            preflight: None,
         }
     }
 
@@ -97,7 +98,7 @@ impl World {
                 }
                 Action::WriteAgain { change } => self.write(change),
                 // No window of a scene selects.
-                Action::List { .. } => {}
+                Action::List { .. } | Action::Scout { .. } => {}
                 Action::Look { sync, organization } => self.look(sync, organization),
                 Action::Errand { sync, organization, errand } => self.errand(sync, organization, errand),
                 Action::Start { sync, organization, change } => {

@@ -20,23 +20,16 @@ enum Ails {
 
 impl Ails {
     fn strike(self, night: &Night) {
+        let fault = match self {
+            Self::Key => return night.world().set_key("default", key("rotated")).unwrap(),
+            Self::Hangs => Fault::hang(),
+            Self::Down => Fault::status(503),
+        };
         let mut world = night.world();
-        let faults = |fault: &Fault| [STRIPE, CONTACTS].map(|it| Rule::always(fault.clone()).of(it.id));
-        match self {
-            Self::Key => world.set_key("default", key("rotated")).unwrap(),
-            Self::Hangs => {
-                for it in faults(&Fault::hang()) {
-                    world.add_rule(it);
-                }
-                world.add_rule(Rule::always(Fault::hang()).on(Operation::List));
-            }
-            Self::Down => {
-                for it in faults(&Fault::status(503)) {
-                    world.add_rule(it);
-                }
-                world.add_rule(Rule::always(Fault::status(503)).on(Operation::List));
-            }
+        for part in [STRIPE, CONTACTS] {
+            world.add_rule(Rule::always(fault.clone()).of(part.id));
         }
+        world.add_rule(Rule::always(fault).on(Operation::List));
     }
 
     fn heal(self, night: &Night) {
