@@ -16,7 +16,7 @@ use crate::domain::moment::{Moment, Uptime};
 use crate::domain::preflight::{Findings, Preflight, Sight};
 use crate::domain::sync::{Name, SyncRef, SyncState};
 use crate::domain::verdict::{Failure, FailureKind};
-use crate::domain::window::Occurrence;
+use crate::domain::window::{Occurrence, Window};
 use crate::ledger::Change;
 
 use super::lane::{Rank, Seat};
@@ -41,8 +41,10 @@ pub struct PreflightRule {
 /// All that is looked at, and what was told.
 #[derive(Debug, Default)]
 pub(super) struct Preflights {
-    // The coming occurrence of each window, and when its flight takes off.
+    // The coming occurrence of each window, when its pause begins, and when its
+    // flight takes off.
     ahead: BTreeMap<Name, Occurrence>,
+    pauses: BTreeSet<(DateTime<Utc>, Name)>,
     takes_off: BTreeSet<(DateTime<Utc>, Name)>,
     // Their time has come, and what they select is not known yet.
     grounded: BTreeSet<Name>,
@@ -65,6 +67,21 @@ struct Flight {
     // What asking met last.
     failed: BTreeMap<SyncRef, Failure>,
     findings: Findings,
+}
+
+impl Preflights {
+    /// Notes a window's coming occurrence, and when its flight takes off.
+    fn look_at(&mut self, window: &Window, before: TimeDelta, now: DateTime<Utc>) {
+        let Some(next) = window.next_pausing(now) else { return };
+        let name = || window.name.clone();
+        let is_told = self.told.get(&window.name).is_some_and(|it| it.opens == next.opens);
+        let flies = self.flights.get(&window.name).is_some_and(|it| it.occurrence.is(&next));
+        if !is_told && !flies {
+            self.takes_off.insert((next.pauses - before, name()));
+        }
+        self.pauses.insert((next.pauses, name()));
+        self.ahead.insert(name(), next);
+    }
 }
 
 impl Flight {
@@ -94,27 +111,33 @@ impl Reconciler {
         told
     }
 
-    /// At a boundary: which occurrences are ahead, and which are no more.
+    /// At a boundary: which occurrences are ahead, and which are no more. As long as
+    /// nothing but time has passed, only windows whose pause has begun are asked.
     pub(super) fn look_out(&mut self, calendar: &Calendar, now: Moment, actions: &mut Vec<Action>) {
         let before = self.in_force.as_ref().and_then(|it| it.preflight.as_ref()).map(|it| it.before);
-        let goes_on = self.goes_on(now.wall);
-        let Preflights { ahead, takes_off, grounded, flights, told, .. } = &mut self.preflights;
-        let known = std::mem::take(ahead);
-        takes_off.clear();
-        grounded.clear();
-        if let Some(before) = before.and_then(|it| TimeDelta::from_std(it).ok()) {
-            for window in calendar.windows() {
-                let known = known.get(&window.name).filter(|it| goes_on && now.wall < it.pauses);
-                let Some(next) = known.cloned().or_else(|| window.next_pausing(now.wall)) else { continue };
-                let is_told = told.get(&window.name).is_some_and(|it| it.opens == next.opens);
-                let flies = flights.get(&window.name).is_some_and(|it| it.occurrence.is(&next));
-                if !is_told && !flies {
-                    takes_off.insert((next.pauses - before, window.name.clone()));
-                }
-                ahead.insert(window.name.clone(), next);
-            }
+        let before = before.and_then(|it| TimeDelta::from_std(it).ok());
+        let looks_at_all = !self.goes_on(now.wall);
+        let it = &mut self.preflights;
+        if looks_at_all {
+            (it.ahead, it.pauses, it.takes_off, it.grounded) = Default::default();
+        }
+        let mut begun = Vec::new();
+        while let Some((at, _)) = it.pauses.first()
+            && *at <= now.wall
+        {
+            begun.extend(it.pauses.pop_first().map(|(_, window)| window));
+        }
+        for window in &begun {
+            it.ahead.remove(window);
+            it.grounded.remove(window);
+        }
+        if let Some(before) = before {
+            let all = calendar.windows().iter().filter(|_| looks_at_all);
+            let windows = all.chain(begun.iter().filter_map(|name| calendar.window(name.as_str())));
+            windows.for_each(|window| it.look_at(window, before, now.wall));
         }
         // Somebody moved it, or it begins before all was seen: nobody can mend it any more.
+        let Preflights { ahead, flights, told, .. } = it;
         flights.retain(|name, flight| ahead.get(name).is_some_and(|it| it.is(&flight.occurrence)));
         let is_over = |it: &Preflight| ahead.get(&it.window).is_none_or(|next| next.opens != it.opens);
         let over: Vec<Name> = told.values().filter(|it| is_over(it)).map(|it| it.window.clone()).collect();

@@ -22,6 +22,7 @@ use intermission::config::{self, Context};
 use intermission::domain::calendar::Calendar;
 use intermission::domain::event::{Event, EventKind};
 use intermission::domain::hold::HoldState;
+use intermission::domain::preflight::Preflight;
 use intermission::domain::sync::{Name, SyncKind};
 use intermission::domain::zone::Zone;
 use intermission::metrics::{Metrics, Operation};
@@ -335,6 +336,26 @@ fn the_page_says_in_words_how_things_are() {
         &["no configuration is in force", "nothing is scheduled"],
     );
     check(Snapshot { is_written: false, ..well() }, &["The ledger takes no writes"]);
+}
+
+#[test]
+fn the_page_tells_what_will_trouble_a_window_and_not_that_nothing_will() {
+    let snapshot = well();
+    let told = |error: Option<&str>| Preflight {
+        window: "nightly-load".into(),
+        opens: snapshot.at + TimeDelta::hours(19),
+        at: snapshot.at,
+        error: error.map(str::to_owned),
+        detail: "3 syncs are there and on".to_owned(),
+    };
+    let page = |preflight| {
+        let status = Status { preflights: vec![preflight], ..snapshot.status.clone() };
+        Stage::showing(Snapshot { status, ..snapshot.clone() }).ok("/")
+    };
+    let trouble = page(told(Some("1 sync is off already & will stay off: Leads")));
+    assert!(trouble.contains("1 sync is off already &amp; will stay off: Leads"), "{trouble}");
+    assert!(trouble.contains("All is well: nothing is paused"), "it is not so yet: {trouble}");
+    assert!(!page(told(None)).contains("3 syncs are there and on"));
 }
 
 #[test]

@@ -123,6 +123,32 @@ fn a_selection_of_nothing_is_told() {
 }
 
 #[test]
+fn a_list_of_many_pages_is_read_to_its_end() {
+    let night = Night::new();
+    let now = wall();
+    let many: Vec<Uuid> = (0..120).map(|it| Uuid::from_u128(0x5eed_0000 + it)).collect();
+    for id in &many {
+        night.world().add(now, "default", Sync::new(SyncKind::Bulk, *id, "Stripe to Redshift", now)).unwrap();
+    }
+    let are = |night: &Night, active: bool| {
+        night.until("all are switched", |world| {
+            many.iter().all(|it| world.sync(*it).unwrap().active == active)
+        });
+    };
+    night.write(&[stripe()]);
+    let daemon = night.start();
+    are(&night, false);
+    // Killed, it knows them all; the lists are not to be had for it.
+    daemon.kill();
+    refuse_lists(&night);
+    night.write(&[stripe().until(soon(1.0))]);
+    let daemon = night.start();
+    are(&night, true);
+    night.until_resumed(STRIPE);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
 fn a_list_that_hangs_is_in_the_way_of_no_pause_and_no_resume() {
     let night = Night::new();
     night.world().add_rule(Rule::always(Fault::hang()).on(Operation::List));
