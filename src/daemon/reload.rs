@@ -63,7 +63,12 @@ pub(super) fn describe(config: &Config) -> String {
     };
     let windows = count(config.calendar.windows().len(), "window");
     let syncs = count(config.calendar.syncs().count(), "sync");
-    format!("{windows}, {syncs}, fingerprint {}", config.fingerprint)
+    let selected = match config.calendar.selecting().count() {
+        0 => String::new(),
+        1 => " and what 1 window selects".to_owned(),
+        selecting => format!(" and what {selecting} windows select"),
+    };
+    format!("{windows}, {syncs}{selected}, fingerprint {}", config.fingerprint)
 }
 
 /// Logs what deserves a second look, a line each.

@@ -316,3 +316,52 @@ impl Reconciler {
 fn syncs(count: usize) -> String {
     if count == 1 { "1 sync".to_owned() } else { format!("{count} syncs") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(minutes: u64) -> Moment {
+        let wall = DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + Duration::from_mins(minutes);
+        Moment { wall, uptime: Duration::from_mins(minutes) }
+    }
+
+    /// In minutes: the last list came at 100.
+    fn due(ahead: &Ahead, has_failed: bool, now: u64) -> Option<u64> {
+        let listing = Listing { last: Some(moment(100)), has_failed, ..Listing::default() };
+        listing.due(ahead, moment(now)).map(|at| at.as_secs() / 60)
+    }
+
+    #[test]
+    fn lists_come_periodically_more_often_inside_a_window_and_soon_after_a_failure() {
+        let open = |is_open| Ahead { is_open, ..Ahead::default() };
+        for (is_open, has_failed, expected) in
+            [(false, false, 115), (true, false, 105), (false, true, 101), (true, true, 101)]
+        {
+            assert_eq!(due(&open(is_open), has_failed, 100), Some(expected), "{is_open} {has_failed}");
+        }
+    }
+
+    #[test]
+    fn a_list_comes_five_minutes_before_each_pause_once() {
+        let before = |minutes| Ahead { next: Some(moment(minutes).wall), ..Ahead::default() };
+        for (pauses, now, expected) in [
+            (112, 100, 107),
+            (112, 108, 108),
+            // The last one was so late already.
+            (105, 100, 115),
+            (103, 100, 115),
+            // The next one comes before that anyway.
+            (140, 100, 115),
+        ] {
+            assert_eq!(due(&before(pauses), false, now), Some(expected), "{pauses} at {now}");
+        }
+    }
+
+    #[test]
+    fn a_list_under_way_is_waited_for_and_the_first_one_is_due_at_once() {
+        let under_way = Listing { is_under_way: true, ..Listing::default() };
+        assert_eq!(under_way.due(&Ahead::default(), moment(500)), None);
+        assert_eq!(Listing::default().due(&Ahead::default(), moment(7)), Some(moment(7).uptime));
+    }
+}
