@@ -46,3 +46,5 @@ pub mod watch;
 pub mod notice;
 
 pub mod preflight;
+
+pub mod report;

@@ -49,6 +49,7 @@ pub(super) fn log(event: &Event) {
         | EventKind::WindowMissed
         | EventKind::StillRunning
         | EventKind::Unscheduled
+        | EventKind::CatchUpFailed
         | EventKind::SelectionFailed
         | EventKind::ConfigRejected => line!(warn),
         EventKind::Paused

@@ -121,6 +121,8 @@ event_kinds! {
     Unscheduled = "unscheduled",
     /// A resumed sync was started once, because a run of it had fallen into the window.
     CaughtUp = "caught_up",
+    /// A run that had fallen into the window was not made up for.
+    CatchUpFailed = "catch_up_failed",
     /// What came of an occurrence, once all its syncs run again.
     WindowReport = "window_report",
     /// An operator asked for a pause.
@@ -183,6 +185,7 @@ impl std::fmt::Display for Event {
             EventKind::StillRunning => write!(f, "An execution of {sync} still runs{window}"),
             EventKind::Unscheduled => write!(f, "Resumed {sync}, but Polytomic plans no run of it{window}"),
             EventKind::CaughtUp => write!(f, "Started {sync} once, to catch up{window}"),
+            EventKind::CatchUpFailed => write!(f, "Could not start {sync} to catch up{window}"),
             EventKind::WindowReport => write!(f, "Report of window `{about}`"),
             EventKind::OperatorPause => write!(f, "An operator pauses {sync}{window}"),
             EventKind::Extended => write!(f, "An operator extended window `{about}`"),

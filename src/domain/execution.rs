@@ -35,6 +35,12 @@ impl OnRunning {
         }
     }
 
+    /// What a window that says this, or nothing, means for such a sync. Leaving a bulk
+    /// sync's execution alone is to wait for it: its pause would break it off.
+    pub fn meant(written: Option<Self>, kind: SyncKind) -> Self {
+        written.unwrap_or(Self::Leave).max(Self::default_of(kind))
+    }
+
     /// The word in the file.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -110,7 +116,7 @@ impl Asked {
 
     /// Puts together what these ask for a sync of this kind.
     pub fn of(holders: &[Occurrence], kind: SyncKind) -> Self {
-        let asks = |it: &Occurrence| it.runs.on_running.unwrap_or(OnRunning::default_of(kind));
+        let asks = |it: &Occurrence| OnRunning::meant(it.runs.on_running, kind);
         let on_running = holders.iter().map(asks).max().unwrap_or(OnRunning::default_of(kind));
         let end = |it: &Occurrence| {
             let limit = TimeDelta::from_std(it.runs.limit).unwrap_or(TimeDelta::MAX);
@@ -258,6 +264,9 @@ mod tests {
         check(&[], SyncKind::Bulk, Wait, None);
         check(&[holder(0, None, 30)], SyncKind::Model, Leave, Some(1800));
         check(&[holder(0, None, 30)], SyncKind::Bulk, Wait, Some(1800));
+        // Such a window selects it: nobody can write it for a bulk sync that is named.
+        check(&[holder(0, Some(Leave), 30)], SyncKind::Bulk, Wait, Some(1800));
+        check(&[holder(0, Some(Leave), 30)], SyncKind::Model, Leave, Some(1800));
         let mixed = [holder(0, None, 5), holder(60, Some(Wait), 30), holder(120, Some(Wait), 10)];
         check(&mixed, SyncKind::Model, Wait, Some(720));
         let strict = [holder(0, Some(Wait), 1), holder(60, Some(Cancel), 30)];

@@ -81,6 +81,7 @@ pub const DEFAULT_EVENTS: &[EventKind] = &[
     EventKind::Gone,
     EventKind::StillRunning,
     EventKind::Unscheduled,
+    EventKind::CatchUpFailed,
     EventKind::Preflight,
     EventKind::SelectionFailed,
     EventKind::ConfigRejected,
@@ -312,6 +313,7 @@ fn rank(kind: EventKind) -> u8 {
         EventKind::Gone
         | EventKind::StillRunning
         | EventKind::Unscheduled
+        | EventKind::CatchUpFailed
         | EventKind::Preflight
         | EventKind::SelectionFailed => 3,
         EventKind::Recovered

@@ -85,6 +85,7 @@ pub fn unfinished<'e>(entries: impl IntoIterator<Item = (DateTime<Utc>, &'e Even
             | EventKind::StillRunning
             | EventKind::Unscheduled
             | EventKind::CaughtUp
+            | EventKind::CatchUpFailed
             | EventKind::WindowReport
             | EventKind::OperatorPause
             | EventKind::Extended

@@ -6,6 +6,7 @@ use crate::domain::event::Event;
 use crate::domain::hold::Hold;
 use crate::domain::operator::Order;
 use crate::domain::preflight::Preflight;
+use crate::domain::report::SyncReport;
 use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::watch::WindowWatch;
@@ -29,6 +30,8 @@ pub(super) enum Write {
     DropSelection(Name),
     PutPreflight(Box<Preflight>),
     DropPreflight(Name),
+    PutReport(Box<SyncReport>),
+    DropReports(Name, DateTime<Utc>),
     Told(Name, i64),
     Record(DateTime<Utc>, Box<Event>),
 }
@@ -101,6 +104,18 @@ impl Change {
         self
     }
 
+    /// Remembers what came of an occurrence for one sync.
+    pub fn report(mut self, report: SyncReport) -> Self {
+        self.0.push(Write::PutReport(Box::new(report)));
+        self
+    }
+
+    /// Drops what came of an occurrence: it was told.
+    pub fn drop_reports(mut self, window: Name, opens: DateTime<Utc>) -> Self {
+        self.0.push(Write::DropReports(window, opens));
+        self
+    }
+
     /// Remembers that a target of notices has been told up to this entry.
     pub fn told(mut self, target: Name, entry: i64) -> Self {
         self.0.push(Write::Told(target, entry));
@@ -126,6 +141,8 @@ impl Change {
             | Write::DropSelection(_)
             | Write::PutPreflight(_)
             | Write::DropPreflight(_)
+            | Write::PutReport(_)
+            | Write::DropReports(..)
             | Write::Told(..)
             | Write::Record(..) => None,
         })
@@ -144,6 +161,8 @@ impl Change {
             | Write::DropSelection(_)
             | Write::PutPreflight(_)
             | Write::DropPreflight(_)
+            | Write::PutReport(_)
+            | Write::DropReports(..)
             | Write::Told(..)
             | Write::Record(..) => None,
         })
@@ -163,6 +182,8 @@ impl Change {
             | Write::DropSelection(_)
             | Write::PutPreflight(_)
             | Write::DropPreflight(_)
+            | Write::PutReport(_)
+            | Write::DropReports(..)
             | Write::Told(..) => None,
         })
     }

@@ -19,6 +19,7 @@ use crate::domain::hold::{Gone, Hold, HoldState, Unsettled};
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::{KeySource, Organization, Proxy};
 use crate::domain::preflight::Preflight;
+use crate::domain::report::SyncReport;
 use crate::domain::selection::{Resolution, Seen};
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::watch::WindowWatch;
@@ -336,6 +337,22 @@ pub(super) fn preflight(row: &Row<'_>) -> Result<Preflight> {
         at: instant(row, "told_at")?,
         error: row.get("error")?,
         detail: row.get("detail")?,
+    })
+}
+
+pub(super) fn report(row: &Row<'_>) -> Result<SyncReport> {
+    Ok(SyncReport {
+        window: name(row, "window")?,
+        opens: instant(row, "opens")?,
+        sync: SyncRef {
+            organization: name(row, "organization")?,
+            kind: with(row, "kind", kind)?,
+            id: with(row, "sync", parsed)?,
+        },
+        name: row.get("name")?,
+        missed: optional_instant(row, "missed")?,
+        completed: optional_instant(row, "completed")?,
+        next: optional_instant(row, "next")?,
     })
 }
 

@@ -14,6 +14,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("0005-selections.sql"),
     include_str!("0006-notices.sql"),
     include_str!("0007-preflights.sql"),
+    include_str!("0008-sync-reports.sql"),
 ];
 
 /// The version that `migrations` lead to.

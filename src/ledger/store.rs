@@ -20,6 +20,7 @@ use crate::domain::hold::Hold;
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::Organization;
 use crate::domain::preflight::Preflight;
+use crate::domain::report::SyncReport;
 use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::watch::WindowWatch;
@@ -56,6 +57,8 @@ pub struct Contents {
     pub selections: Vec<Resolution>,
     /// What was told of coming occurrences, in the order of the windows' names.
     pub preflights: Vec<Preflight>,
+    /// What came of occurrences that are ending, in their order.
+    pub reports: Vec<SyncReport>,
     /// Up to which entry of the journal each target of notices has been told.
     pub told: BTreeMap<Name, i64>,
     /// The highest number that an order ever had; 0 if there never was one.
@@ -148,6 +151,15 @@ impl Store {
             // It will be looked for again.
             Err(error) => contents.damaged.push(format!("what was told before a window: {error}")),
         })?;
+        each(
+            &snapshot,
+            "SELECT * FROM sync_report ORDER BY \"window\", opens, organization, kind, sync",
+            |row| match rows::report(row) {
+                Ok(report) => contents.reports.push(report),
+                // The window's report is about one sync less.
+                Err(error) => contents.damaged.push(format!("what came of a window: {error}")),
+            },
+        )?;
         each(&snapshot, "SELECT * FROM notice_told", |row| match (row.get("target"), row.get("entry")) {
             (Ok(target), Ok(entry)) => drop(contents.told.insert(Name::from(String::as_str(&target)), entry)),
             (target, entry) => {
@@ -387,6 +399,11 @@ fn perform(transaction: &Transaction<'_>, write: &Write, states: &States<'_>) ->
             .prepare_cached("DELETE FROM preflight WHERE \"window\" = ?1")?
             .execute([window.as_str()])
             .map(drop),
+        Write::PutReport(report) => put_report(transaction, report),
+        Write::DropReports(window, opens) => transaction
+            .prepare_cached("DELETE FROM sync_report WHERE \"window\" = ?1 AND opens = ?2")?
+            .execute(params![window.as_str(), opens.timestamp_millis()])
+            .map(drop),
         Write::Told(target, entry) => transaction
             .prepare_cached("INSERT OR REPLACE INTO notice_told (target, entry) VALUES (?1, ?2)")?
             .execute(params![target.as_str(), entry])
@@ -526,6 +543,27 @@ fn put_preflight(transaction: &Transaction<'_>, told: &Preflight) -> rusqlite::R
             told.at.timestamp_millis(),
             told.error,
             told.detail,
+        ])
+        .map(drop)
+}
+
+fn put_report(transaction: &Transaction<'_>, it: &SyncReport) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO sync_report (
+                \"window\", opens, organization, kind, sync, name, missed, completed, next
+            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            it.window.as_str(),
+            it.opens.timestamp_millis(),
+            it.sync.organization.as_str(),
+            it.sync.kind.as_str(),
+            it.sync.id.to_string(),
+            it.name,
+            it.missed.map(|at| at.timestamp_millis()),
+            it.completed.map(|at| at.timestamp_millis()),
+            it.next.map(|at| at.timestamp_millis()),
         ])
         .map(drop)
 }

@@ -65,9 +65,11 @@ impl Reconciler {
         }
         let Some(case) = self.cases.get_mut(sync) else { return };
         let has_row = case.hold.is_some();
-        if let (Some(hold), true) = (&case.hold, step.ends_proof()) {
-            self.tallies.add(hold, case.errands.proven(), now);
-        }
+        let reports = match &case.hold {
+            Some(hold) if step.ends_proof() => self.tallies.add(hold, case.errands.proven(), now),
+            Some(_) | None => vec![],
+        };
+        let reported = |change: Change| reports.into_iter().fold(change, Change::report);
         case.take_errand(&step);
         match (step, organization) {
             (ErrandStep::Rest { until: Some(until) }, _) => drop(self.timers.insert((until, sync.clone()))),
@@ -81,12 +83,12 @@ impl Reconciler {
             // Only a sync without a row has no organization, and then the plan rests.
             (ErrandStep::Rest { until: None } | ErrandStep::Ask { .. } | ErrandStep::Start { .. }, _) => {}
             (ErrandStep::Keep { hold, events, .. }, _) => {
-                actions.push(write(Change::new().put(*hold), events, now));
+                actions.push(write(reported(Change::new().put(*hold)), events, now));
                 self.due.insert(sync.clone());
             }
             (ErrandStep::Forget { events }, _) => {
                 if has_row || !events.is_empty() {
-                    actions.push(write(Change::new().forget(sync.clone()), events, now));
+                    actions.push(write(reported(Change::new().forget(sync.clone())), events, now));
                 }
                 self.due.insert(sync.clone());
             }

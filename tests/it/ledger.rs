@@ -16,6 +16,7 @@ use intermission::domain::hold::{Gone, Hold, HoldState, Unsettled};
 use intermission::domain::operator::{Order, What};
 use intermission::domain::organization::{KeySource, Organization, Proxy};
 use intermission::domain::preflight::Preflight;
+use intermission::domain::report::SyncReport;
 use intermission::domain::selection::{Resolution, Seen};
 use intermission::domain::sync::{SyncKind, SyncRef};
 use intermission::domain::watch::WindowWatch;
@@ -1059,4 +1060,32 @@ fn what_was_told_before_a_window_is_remembered_until_it_is_dropped() {
     assert_eq!(store.contents().unwrap().preflights, [nightly, weekly.clone()]);
     store.apply(&[Change::new().drop_preflight("nightly".into())]).unwrap();
     assert_eq!(store.contents().unwrap().preflights, [weekly]);
+}
+
+#[test]
+fn what_came_of_a_window_is_remembered_until_it_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.db");
+    let report = |window: &str, opens, id, missed| SyncReport {
+        window: window.into(),
+        opens,
+        sync: SyncRef { organization: "default".into(), kind: SyncKind::Bulk, id: Uuid::from_u128(id) },
+        name: "Leads".to_owned(),
+        missed,
+        completed: Some(minute(1)),
+        next: None,
+    };
+    let (first, second) =
+        (report("nightly", minute(3), 1, None), report("nightly", minute(3), 2, Some(minute(4))));
+    let (before, other) = (report("nightly", minute(2), 1, None), report("weekly", minute(3), 1, None));
+    {
+        let mut store = Store::open(&path).unwrap();
+        let all = [&other, &second, &SyncReport { completed: None, ..first.clone() }, &first, &before];
+        let change = all.into_iter().fold(Change::new(), |change, it| change.report(it.clone()));
+        store.apply(&[change]).unwrap();
+    }
+    let mut store = Store::open(&path).unwrap();
+    assert_eq!(store.contents().unwrap().reports, [before.clone(), first, second, other.clone()]);
+    store.apply(&[Change::new().drop_reports("nightly".into(), minute(3))]).unwrap();
+    assert_eq!(store.contents().unwrap().reports, [before, other]);
 }

@@ -24,6 +24,7 @@ pub(super) fn message_id(kind: EventKind) -> &'static str {
         EventKind::StillRunning => "fa9be82b653c40f3a75358f0fabc075a",
         EventKind::Unscheduled => "39467ba40c7c49a6b8786791b7d752a3",
         EventKind::CaughtUp => "11bb5ac6e9e34812ba93eb4040af151e",
+        EventKind::CatchUpFailed => "083c2a40abbf4b569862acad120b8997",
         EventKind::WindowReport => "80b73327e63b4923907107a1c0016c3e",
         EventKind::OperatorPause => "8cd12031f4f643bab624c96d40edfddb",
         EventKind::Extended => "d02288b8e7904e4cb4369d20424fdb5c",

@@ -158,6 +158,8 @@ pub struct Errands {
     looks: u32,
     failures: u32,
     trouble: Option<String>,
+    // What the last start met.
+    start_trouble: Option<String>,
     // Whether the execution was asked to stop, or cannot be.
     is_cancelled: bool,
 }
@@ -210,7 +212,10 @@ impl Errands {
                 self.looks = self.looks.saturating_add(1);
                 self.proof = Some((learnt.sent, proof));
             }
-            Ok(Told::Started) => (self.failures, self.looks) = (0, 0),
+            Ok(Told::Started) => {
+                (self.failures, self.looks) = (0, 0);
+                self.start_trouble = None;
+            }
             Ok(Told::Cancelled) => {
                 (self.failures, self.trouble) = (0, None);
                 self.looks = 0;
@@ -223,7 +228,10 @@ impl Errands {
                     Errand::Status => self.last = Some(Last { sent: learnt.sent, status: None, is_final }),
                     Errand::Cancel => self.is_cancelled |= is_final,
                     // Refused or not: the next look shows whether one runs.
-                    Errand::Start => (self.failures, self.looks) = (0, 0),
+                    Errand::Start => {
+                        (self.failures, self.looks) = (0, 0);
+                        self.start_trouble = Some(failure.message.clone());
+                    }
                     Errand::Prove => {}
                 }
                 self.trouble = Some(failure.message);
@@ -414,7 +422,7 @@ impl Decision<'_> {
         // Both ways: a clock may have been set.
         let age = (self.turn.now.wall - resumed).abs().to_std().unwrap_or_default();
         let Some(left) = limit.checked_sub(age).filter(|left| !left.is_zero()) else {
-            return self.follow_no_more(hold, vec![]);
+            return self.follow_no_more(hold, self.out_of_time(hold).into_iter().collect());
         };
         let gives_up = self.turn.now.uptime + left;
         let step = match hold.runs.after {
@@ -479,7 +487,7 @@ impl Decision<'_> {
     }
 
     fn on_again(&self, hold: &Hold, resumed: DateTime<Utc>, proof: &Proof) -> ErrandStep {
-        let Some(status) = &proof.status else { return self.follow_no_more(hold, vec![]) };
+        let Some(status) = &proof.status else { return self.untold(hold) };
         let runs_by_now = status.is_running || status.newest.is_some_and(|newest| resumed <= newest);
         let is_unscheduled = proof.frequency.promises_a_run() && status.next.is_none() && !status.is_running;
         let holder = hold.holders.first();
@@ -502,17 +510,58 @@ impl Decision<'_> {
                 self.follow_no_more(hold, vec![Event { detail, ..event }])
             }
             After::Started(tried) if tried < MOST_STARTS => with(After::Start(tried)),
-            After::Nothing | After::Proof | After::Start(_) | After::Started(_) => {
-                self.follow_no_more(hold, vec![])
+            After::Started(tried) => {
+                let met =
+                    self.case.errands.start_trouble.as_deref().unwrap_or("no execution was seen after it");
+                let event = self.not_caught_up(hold, &format!("started {tried} times: {met}"));
+                self.follow_no_more(hold, vec![event])
             }
+            After::Nothing | After::Proof | After::Start(_) => self.follow_no_more(hold, vec![]),
         }
+    }
+
+    /// It is on, and the API does not tell what runs.
+    fn untold(&self, hold: &Hold) -> ErrandStep {
+        let events = match hold.runs.after {
+            After::Start(_) | After::Started(_) => {
+                vec![self.not_caught_up(hold, "the API does not tell whether an execution runs")]
+            }
+            After::Nothing | After::Proof => vec![],
+        };
+        self.follow_no_more(hold, events)
+    }
+
+    /// What somebody who relies on it should know when time is up.
+    fn out_of_time(&self, hold: &Hold) -> Option<Event> {
+        let trouble = self.case.errands.trouble.as_deref();
+        let why = match hold.runs.after {
+            After::Nothing => return None,
+            After::Proof if !self.asks_to_catch_up(hold) => return None,
+            After::Proof | After::Started(_) => {
+                format!(
+                    "whether it runs could not be seen: {}",
+                    trouble.unwrap_or("there was no time to look")
+                )
+            }
+            After::Start(_) => "other syncs of the organization were not resumed within an hour".to_owned(),
+        };
+        Some(self.not_caught_up(hold, &why))
+    }
+
+    fn not_caught_up(&self, hold: &Hold, why: &str) -> Event {
+        let event = self.event(EventKind::CatchUpFailed, hold.holders.first());
+        let missed = hold.runs.next.map(|at| at.format("%Y-%m-%dT%H:%M:%SZ"));
+        let detail = missed.map(|at| format!("the run of {at} had fallen into the pause"));
+        Event { error: Some(why.to_owned()), detail, ..event }
+    }
+
+    fn asks_to_catch_up(&self, hold: &Hold) -> bool {
+        Asked::of(&hold.holders, self.case.sync.kind).catch_up && hold.runs.has_missed_one()
     }
 
     /// What runs after another sync is started by that one.
     fn owes_a_start(&self, hold: &Hold, frequency: Frequency) -> bool {
-        Asked::of(&hold.holders, self.case.sync.kind).catch_up
-            && hold.runs.has_missed_one()
-            && frequency != Frequency::RunAfter
+        self.asks_to_catch_up(hold) && frequency != Frequency::RunAfter
     }
 
     fn follow_no_more(&self, hold: &Hold, events: Vec<Event>) -> ErrandStep {

@@ -273,3 +273,27 @@ fn a_run_that_fell_into_the_window_is_made_up_for_once() {
         assert!(detail("patching").contains(words), "{words}: {reports:?}");
     }
 }
+
+#[test]
+fn a_report_that_a_restart_falls_into_is_about_all_that_the_window_paused() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS, LEADS]);
+    night.write(std::slice::from_ref(&patching));
+    let daemon = night.start();
+    for part in [CONTACTS, LEADS] {
+        night.until_state(part, "held");
+    }
+    // What runs of one of them is not told: the window is not over in all its syncs.
+    night.world().add_rule(Rule::always(Fault::status(503)).on(Operation::Status).of(LEADS.id));
+    night.write(&[patching.until(soon(0.0))]);
+    night.run(&["reload"], 0);
+    night.until_no_row(CONTACTS);
+    assert!(night.history("window_report").is_empty());
+    daemon.kill();
+    night.world().clear_faults();
+    let daemon = night.start();
+    night.until_journalled("window_report", 1);
+    assert_eq!(daemon.stop(), Some(0));
+    let report = night.history("window_report")[0]["detail"].as_str().unwrap().to_owned();
+    assert!(report.starts_with("2 syncs run again"), "{report}");
+}

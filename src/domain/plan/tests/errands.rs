@@ -370,7 +370,32 @@ fn a_start_is_tried_three_times_each_after_a_look() {
             case = kept(case, running, now + 5);
         }
     }
-    check(&case, running, 230, "forget");
+    check(&case, running, 230, "forget, catch_up_failed");
+    let ErrandStep::Forget { events } = errand(&case, running, 230) else { panic!("{case:?}") };
+    assert_eq!(events[0].error.as_deref(), Some("started 3 times: no luck"));
+}
+
+#[test]
+fn a_start_that_was_never_possible_in_time_is_told() {
+    let running = &Desired::Running;
+    let due = |after| {
+        let mut case = catching_up();
+        case.hold.as_mut().unwrap().runs.after = after;
+        case
+    };
+    for (after, minutes, told) in [
+        (After::Start(0), 61, true),
+        (After::Started(1), 11, true),
+        (After::Proof, 11, true),
+        (After::Start(0), 59, false),
+    ] {
+        let now = 200 + 60 * minutes;
+        let step = errand(&due(after), running, now);
+        let is_told = matches!(&step, ErrandStep::Forget { events } if !events.is_empty());
+        assert_eq!(is_told, told, "{after:?} after {minutes} minutes: {step:?}");
+    }
+    // Nothing was missed, and nothing is told.
+    check(&resumed(), running, 200 + 60 * 11, "forget");
 }
 
 #[test]
