@@ -10,8 +10,9 @@ use super::Faults;
 use super::tour::Leg;
 use crate::config::Config;
 use crate::daemon;
-use crate::domain::calendar::{Calendar, SyncPause};
-use crate::domain::sync::SyncRef;
+use crate::domain::calendar::{Calendar, Desired, SyncPause};
+use crate::domain::execution::{Asked, OnRunning};
+use crate::domain::sync::{SyncKind, SyncRef};
 use crate::domain::window::Window;
 use crate::simulation::{Scene, Switched, Told, Unkindness, Who, World};
 
@@ -75,26 +76,26 @@ impl Course {
     /// Compares when switches were moved with when they should have been.
     fn measure(&mut self, calendar: &Calendar, switched: &[Switched]) {
         let mut of_sync = BTreeMap::<&SyncRef, Vec<&Switched>>::new();
-        for it in switched.iter().filter(|it| matches!(it.who, Who::Daemon { .. })) {
+        for it in switched {
             of_sync.entry(&it.sync).or_default().push(it);
         }
         for pause in calendar.pauses(self.leg.from, self.leg.until) {
             let moves = of_sync.get(&pause.sync).map_or(&[][..], Vec::as_slice);
             let from = pause.from.max(self.leg.from);
-            let off = moves.iter().find(|it| !it.to && from <= it.at && it.at < pause.until);
-            let on = moves.iter().find(|it| it.to && pause.until <= it.at);
-            if let Some(off) = off {
-                self.note(&pause, from, off);
-                if let Some(on) = on {
-                    self.note(&pause, pause.until, on);
-                }
+            let is_ours = |it: &Switched| matches!(it.who, Who::Daemon { .. });
+            let is_pause = |it: &&Switched| is_ours(it) && !it.to && from <= it.at && it.at < pause.until;
+            let Some(off) = moves.iter().position(|it| is_pause(it)) else { continue };
+            self.note(&pause, pauses_by(calendar, &pause.sync, from), moves[off]);
+            // Who was switched on by somebody is not ours to be resumed.
+            if let Some(on) = moves.get(off + 1).filter(|it| is_ours(it) && it.to && pause.until <= it.at) {
+                self.note(&pause, pause.until, on);
             }
         }
         self.late.sort_by(|a, b| (a.due, &a.sync).cmp(&(b.due, &b.sync)));
     }
 
     fn note(&mut self, pause: &SyncPause, due: DateTime<Utc>, moved: &Switched) {
-        let by = moved.at - due;
+        let by = (moved.at - due).max(TimeDelta::zero());
         let delays = if moved.to { &mut self.resumed } else { &mut self.paused };
         delays.count += 1;
         delays.longest = delays.longest.max(by);
@@ -102,6 +103,15 @@ impl Course {
             self.late.push(Late { sync: pause.sync.clone(), due, by, to: moved.to });
         }
     }
+}
+
+/// When a pause that begins then is due: a bulk sync's waits for what runs, and no
+/// longer than its window allows.
+fn pauses_by(calendar: &Calendar, sync: &SyncRef, begins: DateTime<Utc>) -> DateTime<Utc> {
+    let Desired::Paused(pause) = calendar.desired(sync, begins) else { return begins };
+    let asked = Asked::of(&pause.holders, sync.kind);
+    let waits = sync.kind == SyncKind::Bulk && asked.on_running == OnRunning::Wait;
+    begins.max(asked.until.filter(|_| waits).unwrap_or(begins))
 }
 
 fn scene(config: &Config, leg: &Leg, faults: Faults, seed: u64) -> Scene {
@@ -134,7 +144,7 @@ fn unkindness(config: &Config, faults: Faults, seed: u64) -> Unkindness {
     let mut dice = fastrand::Rng::with_seed(seed);
     match faults {
         Faults::None => Unkindness::default(),
-        Faults::Some => Unkindness { faults: 0.05, people: 0.2, ..Unkindness::default() },
+        Faults::Some => Unkindness { faults: 0.05, people: 0.05, ..Unkindness::default() },
         Faults::Many => Unkindness {
             faults: 0.3,
             people: 1.0,

@@ -65,3 +65,30 @@ fn a_span_that_makes_no_sense_is_refused() {
     simulate(WINDOW, &["--until", "2099-06-01T00:00:00Z"]).with(2);
     simulate(WINDOW, &["--from", "2020-06-01T00:00:00Z"]).with(2);
 }
+
+#[test]
+fn what_windows_ask_about_executions_is_simulated_and_waiting_is_not_lateness() {
+    let with = |more: &str| {
+        let ids =
+            "syncs = [\"248df4b7-aa70-47b8-a036-33ac447e668d\", \"0ecd09c1-b901-4d27-9053-f0367c427254\"]";
+        NIGHTS.replace(ids, &format!("bulk_syncs = [\"5f0b3d1e-7c42-4d5a-9a57-8f6b8d7e2c11\"]\n{more}"))
+    };
+    let waits = with("on_running = \"wait\"\non_running_limit = \"2h\"");
+    let span = ["--from", "2027-06-01T00:00:00Z", "--days", "30", "--seed", "3"];
+    let told = json(&waits, &span);
+    assert_eq!((&told["kept"], &told["stretches"][0]["late"]), (&true.into(), &Value::Array(vec![])));
+    let timeline = told["stretches"][0]["timeline"].to_string();
+    assert!(timeline.contains("No execution of sync `5f0b3d1e"), "{timeline}");
+}
+
+#[test]
+fn what_somebody_switched_on_in_its_window_is_not_told_as_resumed_late() {
+    let told =
+        json(NIGHTS, &["--from", "2027-06-01T00:00:00Z", "--days", "25", "--faults", "some", "--seed", "3"]);
+    let stretch = &told["stretches"][0];
+    assert!(stretch["timeline"].to_string().contains("Leaving sync"), "{stretch:#}");
+    // The longest downtime is shorter; the next night's resume comes later.
+    let is_bogus = |it: &&Value| it["milliseconds"].as_u64().unwrap() > 12 * 3_600_000;
+    let late = stretch["late"].as_array().unwrap();
+    assert!(!late.iter().any(|it| is_bogus(&it)), "{late:?}");
+}
