@@ -84,7 +84,7 @@ impl Course {
             let from = pause.from.max(self.leg.from);
             let is_ours = |it: &Switched| matches!(it.who, Who::Daemon { .. });
             let is_pause = |it: &&Switched| is_ours(it) && !it.to && from <= it.at && it.at < pause.until;
-            let Some(off) = moves.iter().position(|it| is_pause(it)) else { continue };
+            let Some(off) = moves.iter().position(is_pause) else { continue };
             self.note(&pause, pauses_by(calendar, &pause.sync, from), moves[off]);
             // Who was switched on by somebody is not ours to be resumed.
             if let Some(on) = moves.get(off + 1).filter(|it| is_ours(it) && it.to && pause.until <= it.at) {
