@@ -214,6 +214,7 @@ impl Daemon {
                     let actions = self.reconciler.hear_list(&organization, &listed, now);
                     self.carry_out(actions);
                 }
+                Heard::Swept(reply) => self.reconciler.hear_sweep(*reply, now),
                 Heard::Errand(reply) => self.reconciler.hear_errand(*reply, now),
                 Heard::Scouted(reply) => self.reconciler.hear_scout(*reply, now),
                 Heard::Broken => return Err(RunError::Broken),

@@ -8,11 +8,12 @@
 //! answered, and what an organization's throttle does not admit yet stays in
 //! its lane and is decided anew when it is let through.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::domain::calendar::{Calendar, Desired, OpenWindows};
 use crate::domain::event::Event;
@@ -35,6 +36,7 @@ mod planned;
 mod preflight;
 mod report;
 mod selection;
+mod sweep;
 mod tally;
 mod turn;
 mod why;
@@ -49,6 +51,7 @@ pub use orders::{NotExempt, Terms};
 pub use planned::Planned;
 pub use preflight::PreflightRule;
 pub use report::{OrderReport, Report, RowReport, RowState};
+pub use sweep::SWEPT_FROM;
 pub use why::{Holder, Wanted, Why};
 
 /// The date of this release. A clock that says less is wrong, and nothing is
@@ -100,6 +103,17 @@ pub struct ErrandReply {
     pub learnt: Learnt,
 }
 
+/// What came back of a list that was read in place of looks.
+#[derive(Debug, Clone)]
+pub struct SweepReply {
+    /// Whose syncs.
+    pub organization: Arc<Organization>,
+    /// When its first page was asked for.
+    pub sent: Moment,
+    /// Whether each sync is on, as far as the list says; or why there is none.
+    pub result: Result<HashMap<(SyncKind, Uuid), bool>, Failure>,
+}
+
 /// What came back of a look before a window.
 #[derive(Debug, Clone)]
 pub struct ScoutReply {
@@ -147,6 +161,14 @@ pub enum Action {
     },
     /// List all syncs of these kinds.
     List {
+        /// Whose.
+        organization: Arc<Organization>,
+        /// Of which kinds.
+        kinds: Vec<SyncKind>,
+    },
+    /// List an organization's syncs, to see which of them are off. A list that comes
+    /// late, or not at all, holds nothing up.
+    Sweep {
         /// Whose.
         organization: Arc<Organization>,
         /// Of which kinds.
@@ -222,6 +244,8 @@ pub struct Reconciler {
     // What windows select.
     selections: selection::Selections,
     preflights: preflight::Preflights,
+    // Lists in place of looks.
+    sweeps: sweep::Sweeps,
     // What the calendar wants, as of the last boundary. None without a calendar.
     open: Option<OpenWindows>,
     // Something changed that the calendar, or every row, has to be asked about.
@@ -236,6 +260,8 @@ pub struct Reconciler {
     unwritten: BTreeMap<SyncRef, Vec<(DateTime<Utc>, Event)>>,
     unwritten_others: Vec<Change>,
     rewrite_at: Option<Uptime>,
+    // The organizations in which somebody is to be resumed, once a pass asks.
+    owing: Option<BTreeSet<Name>>,
     // What came of the occurrences that are ending.
     tallies: Tallies,
     is_stopping: bool,
@@ -260,6 +286,7 @@ impl Reconciler {
             last_order: 0,
             selections: selection::Selections::default(),
             preflights: preflight::Preflights::default(),
+            sweeps: sweep::Sweeps::default(),
             rules: Rules::default(),
             names: cases.values().filter_map(|it| Some((it.sync.clone(), it.name.clone()?))).collect(),
             cases,
@@ -274,6 +301,7 @@ impl Reconciler {
             unwritten: BTreeMap::new(),
             unwritten_others: Vec::new(),
             rewrite_at: None,
+            owing: None,
             tallies: Tallies::default(),
             is_stopping: false,
             dice,
@@ -457,6 +485,7 @@ impl Reconciler {
     /// Decides about every sync that is due.
     pub fn pass(&mut self, now: Moment) -> Vec<Action> {
         let mut actions = Vec::new();
+        self.owing = None;
         if self.boundary_passed(now.wall) {
             self.reopen(now, &mut actions);
         }
@@ -472,6 +501,7 @@ impl Reconciler {
             self.fly(now, &mut actions);
             self.let_through(now, &mut actions);
             self.list(now, &mut actions);
+            self.sweep(now, &mut actions);
         }
         self.report_windows(now, &mut actions);
         self.rewrite(now, &mut actions);
@@ -483,8 +513,10 @@ impl Reconciler {
     pub fn next_wake(&self, now: Moment) -> Wake {
         let lanes = self.lanes.values().filter_map(|lane| lane.opens_at(now.uptime));
         let timer = self.timers.first().map(|(at, _)| *at);
-        let others = [self.rewrite_at, self.next_list(now), self.next_flight(now), self.tallies.look_at()];
-        let uptime = lanes.chain(timer).chain(others.into_iter().flatten()).min();
+        let lists = [self.next_list(now), self.sweeps.next()];
+        let others =
+            [self.rewrite_at, self.next_flight(now), self.tallies.look_at()].into_iter().chain(lists);
+        let uptime = lanes.chain(timer).chain(others.flatten()).min();
         Wake { uptime, wall: self.next_change }
     }
 

@@ -2,12 +2,13 @@
 //! Polytomic. It has no choices left; what came of each action is sent back to
 //! the loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::domain::organization::Organization;
@@ -20,7 +21,7 @@ use crate::key;
 use crate::ledger::{Change, Ledger, LedgerError};
 use crate::metrics::{Metrics, Operation};
 use crate::polytomic::{Client, Limits, Looked};
-use crate::reconcile::{Action, ErrandReply, Outcome, Reply, ScoutReply};
+use crate::reconcile::{Action, ErrandReply, Outcome, Reply, ScoutReply, SweepReply};
 
 /// What comes back to the loop.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(super) enum Heard {
     Errand(Box<ErrandReply>),
     /// A sync of a coming occurrence was looked at.
     Scouted(Box<ScoutReply>),
+    /// A list in place of looks came, or failed.
+    Swept(Box<SweepReply>),
     /// A write did not reach the ledger.
     NotWritten {
         /// What it said.
@@ -99,6 +102,7 @@ impl Executor {
         match action {
             Action::Write { change } | Action::WriteAgain { change } => self.write(change),
             Action::List { organization, kinds } => self.list(organization, kinds),
+            Action::Sweep { organization, kinds } => self.sweep(organization, kinds),
             Action::Look { sync, organization } => match self.client(&organization) {
                 Ok(client) => self.look(client, sync, organization),
                 Err(failure) => self.cannot(sync, organization, Evidence::LookFailed { failure }),
@@ -155,6 +159,19 @@ impl Executor {
                 Err(failure) => Err(failure),
             };
             let _ = heard.send(Heard::Listed { organization, listed }).await;
+        });
+    }
+
+    fn sweep(&mut self, organization: Arc<Organization>, kinds: Vec<SyncKind>) {
+        let client = self.client(&organization);
+        let (clock, heard) = (self.clock, self.heard.clone());
+        self.spawn(async move {
+            let sent = clock.now();
+            let result = match client {
+                Ok(client) => states(&client, kinds).await,
+                Err(failure) => Err(failure),
+            };
+            let _ = heard.send(Heard::Swept(Box::new(SweepReply { organization, sent, result }))).await;
         });
     }
 
@@ -350,6 +367,16 @@ async fn list(client: &Client, organization: &Name, kinds: Vec<SyncKind>) -> Res
     let mut all = Vec::new();
     for kind in kinds {
         all.extend(client.list(kind).await?.iter().map(|it| it.seen(organization)));
+    }
+    Ok(all)
+}
+
+/// Which syncs of these kinds are on, and which are off.
+async fn states(client: &Client, kinds: Vec<SyncKind>) -> Result<HashMap<(SyncKind, Uuid), bool>, Failure> {
+    let mut all = HashMap::new();
+    for kind in kinds {
+        let listed = client.list(kind).await?;
+        all.extend(listed.iter().filter_map(|it| Some(((kind, it.id), it.active?))));
     }
     Ok(all)
 }

@@ -95,16 +95,22 @@ impl Reconciler {
         }
     }
 
-    /// Whether every other sync of its organization that is to run was resumed. Only
-    /// who is to be started asks.
-    fn are_others_resumed(&self, case: &Case) -> bool {
-        let asks = case.hold.as_ref().is_some_and(|hold| matches!(hold.runs.after, After::Start(_)));
-        let is_owed = |other: &Case| {
-            other.sync.organization == case.sync.organization
-                && other.hold.as_ref().is_some_and(|hold| hold.state.owes_resume())
-                && self.open.as_ref().is_none_or(|open| open.pause(&other.sync).is_none())
-        };
-        !asks || !self.cases.values().any(is_owed)
+    /// Whether every other sync of its organization that is to run was resumed, as far
+    /// as this pass knows. Only who is to be started asks, and many may.
+    fn are_others_resumed(&mut self, sync: &SyncRef) -> bool {
+        let hold = self.cases.get(sync).and_then(|case| case.hold.as_ref());
+        if !hold.is_some_and(|hold| matches!(hold.runs.after, After::Start(_))) {
+            return true;
+        }
+        let Self { cases, open, owing, .. } = self;
+        let owing = owing.get_or_insert_with(|| {
+            let is_owed = |case: &&Case| {
+                case.hold.as_ref().is_some_and(|hold| hold.state.owes_resume())
+                    && open.as_ref().is_none_or(|open| open.pause(&case.sync).is_none())
+            };
+            cases.values().filter(is_owed).map(|case| case.sync.organization.clone()).collect()
+        });
+        !owing.contains(&sync.organization)
     }
 
     fn admit_errand(
@@ -130,7 +136,7 @@ impl Reconciler {
         now: Moment,
         question: impl FnOnce(&Case, &Turn) -> T,
     ) -> Option<(T, Option<Arc<Organization>>, Desired)> {
-        let all_resumed = self.are_others_resumed(self.cases.get(sync)?);
+        let all_resumed = self.are_others_resumed(sync);
         let jitter = self.dice.f64();
         self.judge(sync, now, jitter, all_resumed, question)
     }
@@ -157,6 +163,7 @@ impl Reconciler {
             held => configured.or(held.as_ref().map(|hold| &hold.organization)),
         }
         .cloned();
+        let rules = self.sweeps.rules(sync, &self.rules);
         let turn = Turn {
             now,
             desired: &desired,
@@ -168,7 +175,7 @@ impl Reconciler {
                 .is_some_and(|lane| lane.key_proven_by_other(sync)),
             all_resumed,
             jitter,
-            rules: &self.rules,
+            rules: &rules,
         };
         let answer = question(case, &turn);
         Some((answer, organization, desired))

@@ -23,7 +23,7 @@ use crate::domain::window::{End, Times, Window};
 use crate::ledger::{Change, Store};
 use crate::polytomic::Limits;
 use crate::polytomic::throttle::Outcome;
-use crate::reconcile::{Action, ErrandReply, InForce, Reconciler, Reply, Selection, Terms};
+use crate::reconcile::{Action, ErrandReply, InForce, Reconciler, Reply, Selection, SweepReply, Terms};
 
 use super::api::{Api, Switched, Who};
 use super::fault::{Fault, On};
@@ -71,6 +71,11 @@ enum Happening {
     Errand {
         process: u64,
         reply: Box<ErrandReply>,
+    },
+    /// A list in place of looks reaches the process that asked for it.
+    Swept {
+        process: u64,
+        reply: Box<SweepReply>,
     },
     /// The API reads its state for a GET.
     Read {
@@ -400,6 +405,7 @@ impl World {
         match what {
             Happening::Answer { process, reply } => self.answer(process, *reply),
             Happening::Errand { process, reply } => self.hear_errand(process, *reply),
+            Happening::Swept { process, reply } => self.hear_sweep(process, *reply),
             Happening::Read { process, look, answers_in } => self.read(process, *look, answers_in),
             Happening::Apply { sync, active, request } => {
                 let now = self.now();

@@ -6,6 +6,7 @@
 
 mod answers;
 mod clocks;
+mod crowd;
 mod files;
 mod hostile;
 mod kill;

@@ -174,6 +174,18 @@ impl Case {
         self.evidence = Some(evidence);
     }
 
+    /// A list that was asked for at `sent` shows it, held, to be on or off. That decides
+    /// nothing. If nothing is in doubt, off is what was known and saves a look; on is a
+    /// reason to look, and this says so.
+    pub fn was_listed(&mut self, active: bool, sent: Moment) -> bool {
+        let is_plain = self.hold.as_ref().is_some_and(|hold| hold.gone.is_none() && !hold.unsettled.any());
+        if !is_plain || self.looked.is_none_or(|at| sent.uptime < at) {
+            return false;
+        }
+        self.looked = Some(sent.uptime).filter(|_| !active);
+        active
+    }
+
     /// Drops an answer that had to wait so long that it may not be true any
     /// more.
     pub fn drop_stale_evidence(&mut self, now: Uptime, fresh: Duration) {
@@ -382,6 +394,31 @@ mod tests {
         assert!(!case.is_in_flight(), "the answer is there");
         case.take(&Step::Rest { until: None });
         assert!(!case.is_in_flight());
+    }
+
+    #[test]
+    fn a_list_saves_a_look_or_asks_for_one_and_decides_nothing() {
+        let before = |looked: Option<u64>| {
+            let mut case = Case::remembered(held());
+            case.looked = looked.map(|at| moment(at).uptime);
+            case
+        };
+        for (looked, active, sent, expected, calls) in [
+            (Some(10), false, 20, Some(20), false),
+            (Some(10), true, 20, None, true),
+            // Asked for before the pause was known to be applied.
+            (Some(10), true, 9, Some(10), false),
+            (Some(10), false, 9, Some(10), false),
+            (None, false, 20, None, false),
+        ] {
+            let mut case = before(looked);
+            assert_eq!(case.was_listed(active, moment(sent)), calls, "{looked:?} {active} {sent}");
+            assert_eq!(case.looked, expected.map(|at| moment(at).uptime));
+            assert!(case.evidence.is_none());
+        }
+        let mut doubtful = before(Some(10));
+        doubtful.hold.as_mut().unwrap().unsettled.resume = Some(moment(5).uptime);
+        assert!(!doubtful.was_listed(true, moment(20)) && doubtful.looked == Some(moment(10).uptime));
     }
 
     #[test]

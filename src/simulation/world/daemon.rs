@@ -1,7 +1,7 @@
 //! The daemon's side: what `daemon` does for the reconciler, in simulated time.
 
 use crate::domain::plan::Errand;
-use crate::reconcile::ErrandReply;
+use crate::reconcile::{ErrandReply, SweepReply};
 
 use super::{
     Action, Arc, Calendar, Change, Duration, EventKind, Fault, Happening, HoldState, InForce, On, Reconciler,
@@ -100,6 +100,7 @@ impl World {
                 Action::WriteAgain { change } => self.write(change),
                 // No window of a scene selects.
                 Action::List { .. } | Action::Scout { .. } => {}
+                Action::Sweep { organization, kinds } => self.sweep(organization, &kinds),
                 Action::Look { sync, organization } => self.look(sync, organization),
                 Action::Errand { sync, organization, errand } => self.errand(sync, organization, errand),
                 Action::Start { sync, organization, change } => {
@@ -135,6 +136,17 @@ impl World {
         let now = self.now();
         if let Some(reconciler) = &mut self.reconciler {
             reconciler.hear_errand(reply, now);
+        }
+        self.pass();
+    }
+
+    pub(super) fn hear_sweep(&mut self, process: u64, reply: SweepReply) {
+        if process != self.process || self.reconciler.is_none() {
+            return;
+        }
+        let now = self.now();
+        if let Some(reconciler) = &mut self.reconciler {
+            reconciler.hear_sweep(reply, now);
         }
         self.pass();
     }

@@ -2,7 +2,8 @@
 
 use crate::domain::execution::{Frequency, RunStatus};
 use crate::domain::plan::{self, Errand, Learnt, Proof};
-use crate::reconcile::ErrandReply;
+use crate::domain::sync::{SyncKind, SyncState};
+use crate::reconcile::{ErrandReply, SweepReply};
 
 use super::{
     Arc, Change, DateTime, Duration, Evidence, Failure, FailureKind, Fault, Happening, HoldState, Look, On,
@@ -59,6 +60,26 @@ impl World {
         let reply = Box::new(ErrandReply { sync, organization, learnt: Learnt { sent, result } });
         let process = self.process;
         self.after(course.answered, Happening::Errand { process, reply });
+    }
+
+    /// A list of many pages: what it shows is as old as its first page, and it takes
+    /// its time.
+    pub(super) fn sweep(&mut self, organization: Arc<Organization>, kinds: &[SyncKind]) {
+        let sent = self.now();
+        let is_meant = |it: &&SyncRef| it.organization == organization.name && kinds.contains(&it.kind);
+        let syncs: Vec<SyncRef> = self.api.syncs().filter(is_meant).cloned().collect();
+        let Some(first) = syncs.first() else { return };
+        let course = self.course(On::Look, first);
+        let shown = syncs.iter().filter_map(|sync| match self.api.state(sync) {
+            SyncState::Active => Some(((sync.kind, sync.id), true)),
+            SyncState::Inactive => Some(((sync.kind, sync.id), false)),
+            SyncState::Gone => None,
+        });
+        let result = course.failure.map_or_else(|| Ok(shown.collect()), Err);
+        let reply = Box::new(SweepReply { organization, sent, result });
+        let process = self.process;
+        let pages = self.rng.u32(1..40);
+        self.after(course.answered * pages, Happening::Swept { process, reply });
     }
 
     pub(super) fn pause(
