@@ -189,6 +189,32 @@ fn is_only_chance(schedule: &Schedule, missing: NaiveDateTime, after_gap: NaiveD
 }
 
 fn mostly_open(times: &Times, first: Span) -> Option<Advice> {
+    let Start::Recurring(schedule) = times.start() else { return None };
+    if open_at_most(schedule, times.end(), first).is_some_and(|open| open * 2 <= YEAR) {
+        return None;
+    }
+    let percent = open_percent(times, first);
+    (percent > 50).then(|| Advice {
+        kind: AdviceKind::MostlyOpen,
+        text: format!("it is open {percent} % of the time; are start and end swapped?"),
+    })
+}
+
+/// A bound that costs nothing on how long a window is open in a year.
+fn open_at_most(schedule: &Schedule, end: &End, first: Span) -> Option<TimeDelta> {
+    // By so much clocks are set at most, to and fro.
+    let shift = TimeDelta::hours(3);
+    let each = match end {
+        End::After(length) => *length,
+        End::TimeOfDay(_) if schedule.matches_a_day() == 1 => first.closes - first.opens + shift,
+        End::TimeOfDay(_) => TimeDelta::days(1) + shift,
+        End::Recurring(_) | End::Once(_) => return None,
+    };
+    each.checked_mul(i32::try_from(schedule.matches_a_year()).ok()?)
+}
+
+/// How much of the year after its first opening a window is open.
+fn open_percent(times: &Times, first: Span) -> i64 {
     let year = first.opens + YEAR;
     let mut open = TimeDelta::zero();
     let mut until = year;
@@ -200,11 +226,7 @@ fn mostly_open(times: &Times, first: Span) -> Option<Advice> {
             break;
         }
     }
-    let percent = open.num_seconds() * 100 / (until - first.opens).num_seconds().max(1);
-    (matches!(times.start(), Start::Recurring(_)) && percent > 50).then(|| Advice {
-        kind: AdviceKind::MostlyOpen,
-        text: format!("it is open {percent} % of the time; are start and end swapped?"),
-    })
+    open.num_seconds() * 100 / (until - first.opens).num_seconds().max(1)
 }
 
 /// A daily end of a weekly window closes nothing on six days, and reads well.
@@ -278,6 +300,7 @@ mod tests {
 
     use chrono::{NaiveDate, NaiveTime};
     use jiff::tz::TimeZone;
+    use proptest::prelude::*;
 
     use super::super::execution::RunPolicy;
     use super::super::window::{Dates, OnManualResume, When};
@@ -319,6 +342,26 @@ mod tests {
     fn check(start: Start, end: End, expected: &[&str]) {
         let told: Vec<_> = advice(&window(start, end), now()).iter().map(ToString::to_string).collect();
         assert_eq!(told, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn the_bound_that_costs_nothing_is_never_less_than_what_is_counted(
+            minute in "(0|30|\\*/15|7,8)", hour in "([0-9]|1[0-9]|2[0-3]|\\*/6|9-12)",
+            day in "(\\*|1|15|1-7)", month in "(\\*|3|11|1-6)", weekday in "(\\*|SUN|MON-FRI)",
+            length in 1_i64..48, to in 0_u32..24, by_time in any::<bool>(),
+        ) {
+            let start = every(&format!("{minute} {hour} {day} {month} {weekday}"));
+            let end = if by_time { until(&format!("{to:02}:20:00")) } else { End::After(TimeDelta::hours(length)) };
+            let Ok(times) = Times::new(start.clone(), end.clone(), Dates::default(), new_york(), now()) else {
+                return Ok(());
+            };
+            let first = times.next_opening(now()).unwrap();
+            let Start::Recurring(schedule) = start else { unreachable!() };
+            let bound = open_at_most(&schedule, &end, first).unwrap();
+            let counted = open_percent(&times, first);
+            prop_assert!(counted * YEAR.num_seconds() / 100 <= bound.num_seconds(), "{counted} % and {bound}");
+        }
     }
 
     #[test]

@@ -98,6 +98,12 @@ impl Schedule {
         self.fields.minutes.count_ones() * self.fields.hours.count_ones()
     }
 
+    /// How many times it matches in a year at most, in any zone: an hour may come twice,
+    /// and twice a year is usual.
+    pub(super) fn matches_a_year(&self) -> u32 {
+        self.fields.days_a_year() * self.matches_a_day() + 4 * self.fields.minutes.count_ones()
+    }
+
     /// The same days, but only the first minute of each: what somebody who
     /// wrote `* 22 * * SAT` probably meant. None for a nickname.
     pub(super) fn once_a_day(&self) -> Option<String> {

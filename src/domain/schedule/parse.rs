@@ -22,6 +22,18 @@ pub(super) struct Fields {
     pub(super) wildcard: bool,
 }
 
+impl Fields {
+    /// So many days of a year match at most.
+    pub(super) fn days_a_year(&self) -> u32 {
+        let by_date = self.days.count_ones() * self.months.count_ones();
+        // A year has 52 weeks and a day or two.
+        let by_weekday = 53 * self.weekdays.count_ones();
+        let either = by_date + by_weekday;
+        let both = by_date.min(by_weekday);
+        if self.either_day { either } else { both }.min(366)
+    }
+}
+
 struct Field {
     name: &'static str,
     min: u32,
