@@ -397,6 +397,9 @@ impl Times {
     /// Looks once a month for more than a year: an occurrence that is too long
     /// cannot hide between two looks.
     fn check_lengths(&self, first: Edge) -> Result<(), TimesError> {
+        if self.are_all_short(first) {
+            return Ok(());
+        }
         let until = later(first.at, TimeDelta::days(400));
         let mut look = Some(first);
         while let Some(start) = look.filter(|start| start.at <= until) {
@@ -409,6 +412,18 @@ impl Times {
                 .or_else(|| self.start_after(Edge::last_at(next)));
         }
         Ok(())
+    }
+
+    /// Whether the first occurrence shows that all are short and far apart: starts a day
+    /// or more from each other, and half a day long at most. However clocks are set, by
+    /// hours at most, none is long then and none meets the next.
+    fn are_all_short(&self, first: Edge) -> bool {
+        let Start::Recurring(schedule) = &self.start else { return false };
+        let is_alike = match self.end {
+            End::After(_) | End::TimeOfDay(_) => schedule.matches_a_day() == 1,
+            End::Recurring(_) | End::Once(_) => false,
+        };
+        is_alike && self.stretch(first).is_some_and(|it| it.closes - it.first.at <= TimeDelta::hours(12))
     }
 
     fn check_length(&self, start: Edge) -> Result<Span, TimesError> {
