@@ -230,7 +230,8 @@ pub struct Reconciler {
     // None: release-only, there is no configuration in force.
     in_force: Option<InForce>,
     rules: Rules,
-    cases: BTreeMap<SyncRef, Case>,
+    // Boxed: the nodes of the map are half empty, and a case is large.
+    cases: BTreeMap<SyncRef, Box<Case>>,
     // Names that were seen, of syncs too about which nothing is known any more.
     names: BTreeMap<SyncRef, String>,
     lanes: BTreeMap<Arc<Organization>, Lane>,
@@ -277,8 +278,8 @@ impl Reconciler {
         in_force: Option<InForce>,
         dice: fastrand::Rng,
     ) -> Self {
-        let cases: BTreeMap<SyncRef, Case> =
-            holds.into_iter().map(|hold| (hold.sync.clone(), Case::remembered(hold))).collect();
+        let cases: BTreeMap<SyncRef, Box<Case>> =
+            holds.into_iter().map(|hold| (hold.sync.clone(), Box::new(Case::remembered(hold)))).collect();
         let mut reconciler = Self {
             in_force: None,
             calendar: None,
@@ -436,7 +437,7 @@ impl Reconciler {
         !self.boundary_passed(now.wall)
             && self.has_listed()
             && self.due.is_empty()
-            && !self.cases.values().any(is_undone)
+            && !self.cases.values().any(|it| is_undone(it))
     }
 
     /// Takes note of what a request brought.
@@ -579,7 +580,7 @@ impl Reconciler {
     fn open_case(&mut self, sync: &SyncRef) {
         if !self.cases.contains_key(sync) {
             let name = self.names.get(sync).cloned();
-            self.cases.insert(sync.clone(), Case { name, ..Case::new(sync.clone()) });
+            self.cases.insert(sync.clone(), Box::new(Case { name, ..Case::new(sync.clone()) }));
         }
     }
 

@@ -147,7 +147,7 @@ impl Reconciler {
         now: Moment,
         actions: &mut Vec<Action>,
     ) -> Resumed {
-        let case = self.cases.get(&sync).cloned().unwrap_or_else(|| Case::new(sync.clone()));
+        let case = self.cases.get(&sync).cloned().unwrap_or_else(|| Box::new(Case::new(sync.clone())));
         let ended = holders(&self.desired(&case, now), case.hold.as_ref());
         let was = case.hold.as_ref().map(|hold| hold.state);
         let next = self.calendar.as_ref().and_then(|it| it.next_pause(&sync, now.wall, &ended));
@@ -202,7 +202,7 @@ impl Reconciler {
             by: by.to_owned(),
             ..Event::new(EventKind::Forgotten)
         };
-        *case = Case::new(sync.clone());
+        **case = Case::new(sync.clone());
         self.due.insert(sync.clone());
         Ok(vec![write(Change::new().forget(sync.clone()), vec![event], now)])
     }

@@ -202,7 +202,7 @@ impl Reconciler {
                 let organization = in_force.organizations.get(&sync.organization);
                 let is_held = |it: &super::Case| it.hold.as_ref().is_some_and(|it| it.state.owes_resume());
                 match organization {
-                    _ if self.cases.get(&sync).is_some_and(is_held) => flight.findings.held(),
+                    _ if self.cases.get(&sync).is_some_and(|it| is_held(it)) => flight.findings.held(),
                     Some((organization, _)) => {
                         let lane = self.lanes.entry(Arc::clone(organization)).or_default();
                         lane.wait(Rank::Preflight, Seat::Preflight(sync.clone()));

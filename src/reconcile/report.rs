@@ -250,7 +250,7 @@ impl Reconciler {
             let last_error = reported.last_error.clone().or(case.trouble.clone());
             Some(RowReport { name, last_error, ..reported })
         };
-        let mut syncs: Vec<RowReport> = self.cases.values().filter_map(row).collect();
+        let mut syncs: Vec<RowReport> = self.cases.values().filter_map(|it| row(it)).collect();
         syncs.extend(self.exempt_rows(now));
         let orders = self.orders.iter().filter(|it| now.wall < it.until).map(OrderReport::from).collect();
         Report { next_change: self.next_change, syncs, orders }

@@ -48,7 +48,7 @@ impl Reconciler {
     /// Decides what is asked about one sync's executions. Whatever it is, everything
     /// about anybody's state goes first.
     fn decide_errand(&mut self, sync: &SyncRef, leave: Leave, now: Moment, actions: &mut Vec<Action>) {
-        if self.cases.get(sync).is_none_or(Case::is_in_flight) {
+        if self.cases.get(sync).is_none_or(|it| it.is_in_flight()) {
             return;
         }
         let Some((step, organization, _)) = self.ask_plan(sync, now, next_errand) else { return };
@@ -104,11 +104,11 @@ impl Reconciler {
         }
         let Self { cases, open, owing, .. } = self;
         let owing = owing.get_or_insert_with(|| {
-            let is_owed = |case: &&Case| {
+            let is_owed = |case: &Case| {
                 case.hold.as_ref().is_some_and(|hold| hold.state.owes_resume())
                     && open.as_ref().is_none_or(|open| open.pause(&case.sync).is_none())
             };
-            cases.values().filter(is_owed).map(|case| case.sync.organization.clone()).collect()
+            cases.values().filter(|it| is_owed(it)).map(|it| it.sync.organization.clone()).collect()
         });
         !owing.contains(&sync.organization)
     }

@@ -71,7 +71,7 @@ impl Reconciler {
     /// All there is to say about this sync.
     pub fn why(&self, sync: &SyncRef, now: Moment) -> Why {
         let unknown = Case::new(sync.clone());
-        let case = self.cases.get(sync).unwrap_or(&unknown);
+        let case = self.cases.get(sync).map_or(&unknown, |it| &**it);
         let calendar = self.calendar();
         // As of now: what a pass found may be a moment old.
         let desired = match (calendar, &case.hold) {
