@@ -8,6 +8,7 @@ mod container;
 mod daemon;
 mod faults;
 mod fuzz;
+mod growth;
 mod ledger;
 mod manual;
 mod model;
