@@ -64,8 +64,11 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     if !warnings.is_empty() {
         screen::note(config::render(&warnings, 0, screen::colors_stderr()).trim_end());
     }
-    let online =
-        if arguments.online { Some(block_on(async { Ok(online::look(&mut read).await) })?) } else { None };
+    let online = if arguments.online {
+        Some(block_on(async { Ok(online::look(&mut read, &file::held(global)).await) })?)
+    } else {
+        None
+    };
     let answer = answer(global, &read, &warnings, online);
     match arguments.format.format {
         Format::Json => screen::say_json(&answer)?,

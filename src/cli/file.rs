@@ -1,6 +1,6 @@
 //! The configuration file and the ledger, for commands that only read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -11,6 +11,7 @@ use super::{Global, screen, times};
 use crate::config::{self, Config, Context, Rejected};
 use crate::daemon;
 use crate::domain::selection::Resolution;
+use crate::domain::sync::SyncRef;
 use crate::domain::window::Window;
 use crate::domain::zone::Zone;
 use crate::ledger::{Contents, Store};
@@ -49,6 +50,12 @@ pub(super) fn read_with_selected(global: &Global) -> Result<Read, Failure> {
     let mut read = read(global)?;
     select(&mut read, remembered(global).selections);
     Ok(read)
+}
+
+/// The syncs that are paused by us, or may be, as far as the ledger can be read.
+pub(super) fn held(global: &Global) -> BTreeSet<SyncRef> {
+    let holds = remembered(global).holds.into_iter();
+    holds.filter(|it| it.state.owes_resume()).map(|it| it.sync).collect()
 }
 
 /// What the ledger remembers, as far as it can be read.

@@ -222,7 +222,7 @@ impl Daemon {
         reconciler.remember_orders(from.contents.orders, from.contents.last_order);
         reconciler.remember_selections(from.contents.selections);
         reconciler.remember_preflights(from.contents.preflights);
-        reconciler.remember_reports(&from.contents.reports);
+        reconciler.remember_reports(from.contents.reports);
         Ok(Self {
             clock,
             config_path,

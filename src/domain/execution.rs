@@ -172,7 +172,7 @@ pub struct RunStatus {
     pub is_running: bool,
     /// When the newest of them was asked for.
     pub newest: Option<DateTime<Utc>>,
-    /// When the last one that ended well or not was over.
+    /// When the last one was over, if it ended well.
     pub last_completed: Option<DateTime<Utc>>,
     /// When the schedule runs it next.
     pub next: Option<DateTime<Utc>>,

@@ -29,6 +29,8 @@ pub struct Hold {
     pub state: HoldState,
     /// The occurrences this pause serves.
     pub holders: Vec<Occurrence>,
+    /// Those that it served before, in the same pause.
+    pub served: Vec<Occurrence>,
     /// Occurrences that do not count for this sync, because a person decided
     /// so: it was off when they began, or was switched on inside them.
     pub left_alone: Vec<Occurrence>,
@@ -51,10 +53,25 @@ pub struct Hold {
     pub runs: Runs,
 }
 
+/// Of so many earlier occurrences a row knows that it served them.
+const MOST_SERVED: usize = 16;
+
 impl Hold {
+    /// All occurrences that this pause has served: those that hold it, and those that did.
+    pub fn all_served(&self) -> impl Iterator<Item = &Occurrence> {
+        self.holders.iter().chain(&self.served)
+    }
+
     /// Takes over whom the pause serves and when it ends.
     pub(super) fn serve(&mut self, pause: &Pause) {
-        self.holders.clone_from(&pause.holders);
+        let is_in = |all: &[Occurrence], it: &Occurrence| all.iter().any(|other| other.is(it));
+        for it in std::mem::replace(&mut self.holders, pause.holders.clone()) {
+            if !is_in(&self.holders, &it) && !is_in(&self.served, &it) {
+                self.served.push(it);
+            }
+        }
+        self.served.retain(|it| !is_in(&pause.holders, it));
+        self.served.drain(..self.served.len().saturating_sub(MOST_SERVED));
         self.resume_by = pause.until;
     }
 

@@ -222,7 +222,7 @@ impl Decision<'_> {
             // Not ours, by a person's decision about every open occurrence.
             (Skipped, LeftAlone, _) => Step::Rest { until: None },
             (Released, LeftAlone, seen) => self.stay_released(hold, seen.map(|(_, it)| it)),
-            (Skipped | Released, Running, _) => self.let_go_unseen(hold),
+            (Skipped | Released, Running, _) => self.stay_decided(hold),
             // Another occurrence has begun since: decide anew.
             (Skipped | Released, Paused(pause), Some((Active, seen))) => self.pause_if_begun(pause, seen),
             (Skipped | Released, Paused(pause), Some((Inactive, seen))) => self.skip_if_begun(pause, seen),

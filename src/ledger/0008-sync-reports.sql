@@ -1,5 +1,5 @@
--- What came of an occurrence for each sync that runs again, until all do and the
--- window's report is told.
+-- What came of an occurrence for each sync, until all that it paused run again and
+-- its report is told.
 CREATE TABLE sync_report (
     "window"     TEXT NOT NULL,
     opens        INTEGER NOT NULL,
@@ -10,5 +10,9 @@ CREATE TABLE sync_report (
     missed       INTEGER,
     completed    INTEGER,
     next         INTEGER,
+    ending       TEXT NOT NULL CHECK (ending IN ('runs_again', 'left_on', 'was_off')),
     PRIMARY KEY ("window", opens, organization, kind, sync)
 ) STRICT, WITHOUT ROWID;
+
+-- Occurrences, as in `holders`, that the pause served before, and does no more.
+ALTER TABLE hold ADD COLUMN served TEXT NOT NULL DEFAULT '[]' CHECK (json_type(served) = 'array');

@@ -19,7 +19,7 @@ use crate::domain::hold::{Gone, Hold, HoldState, Unsettled};
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::{KeySource, Organization, Proxy};
 use crate::domain::preflight::Preflight;
-use crate::domain::report::SyncReport;
+use crate::domain::report::{Ending, SyncReport};
 use crate::domain::selection::{Resolution, Seen};
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::watch::WindowWatch;
@@ -196,6 +196,7 @@ pub(super) fn hold(
             .ok_or_else(|| unreadable(row, "organization_version"))?,
         state: with(row, "state", state)?,
         holders: with(row, "holders", occurrences)?,
+        served: served(row)?,
         left_alone: with(row, "left_alone", occurrences)?,
         since: instant(row, "since")?,
         resume_by: instant(row, "resume_by")?,
@@ -209,6 +210,12 @@ pub(super) fn hold(
         overdue_told: row.get("overdue_told")?,
         runs: runs(row)?,
     })
+}
+
+fn served(row: &Row<'_>) -> Result<Vec<Occurrence>> {
+    // An older version's ledger, on a disk that takes no writes, has none.
+    let is_there = row.as_ref().column_index("served").is_ok();
+    if is_there { with(row, "served", occurrences) } else { Ok(vec![]) }
 }
 
 fn runs(row: &Row<'_>) -> Result<Runs> {
@@ -285,6 +292,7 @@ pub(super) fn salvaged(row: &Row<'_>, organizations: &HashMap<i64, Arc<Organizat
         overdue_told: row.get("overdue_told").unwrap_or_default(),
         runs: runs(row).unwrap_or_default(),
         sync,
+        served: served(row).unwrap_or_default(),
         holders,
         left_alone,
     })
@@ -353,6 +361,7 @@ pub(super) fn report(row: &Row<'_>) -> Result<SyncReport> {
         missed: optional_instant(row, "missed")?,
         completed: optional_instant(row, "completed")?,
         next: optional_instant(row, "next")?,
+        ending: with(row, "ending", Ending::parse)?,
     })
 }
 

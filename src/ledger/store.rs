@@ -425,9 +425,9 @@ fn put_hold(transaction: &Transaction<'_>, hold: &Hold) -> rusqlite::Result<()> 
                 organization, kind, sync, name, organization_version, state, holders, left_alone,
                 since, resume_by, unsettled_pause, unsettled_resume, attempts, last_error, gone_since,
                 gone_times, overdue_told, quiet, still_running_told, last_completed, next_execution,
-                resumed_at, after_resume, starts
+                resumed_at, after_resume, starts, served
             ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-                ?20, ?21, ?22, ?23, ?24)",
+                ?20, ?21, ?22, ?23, ?24, ?25)",
         )?
         .execute(params![
             hold.sync.organization.as_str(),
@@ -454,6 +454,7 @@ fn put_hold(transaction: &Transaction<'_>, hold: &Hold) -> rusqlite::Result<()> 
             hold.runs.resumed.map(|it| it.timestamp_millis()),
             rows::after_text(hold.runs.after),
             rows::starts(hold.runs.after),
+            rows::occurrences_to_json(&hold.served)?,
         ])?;
     Ok(())
 }
@@ -551,8 +552,8 @@ fn put_report(transaction: &Transaction<'_>, it: &SyncReport) -> rusqlite::Resul
     transaction
         .prepare_cached(
             "INSERT OR REPLACE INTO sync_report (
-                \"window\", opens, organization, kind, sync, name, missed, completed, next
-            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                \"window\", opens, organization, kind, sync, name, missed, completed, next, ending
+            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             it.window.as_str(),
@@ -564,6 +565,7 @@ fn put_report(transaction: &Transaction<'_>, it: &SyncReport) -> rusqlite::Resul
             it.missed.map(|at| at.timestamp_millis()),
             it.completed.map(|at| at.timestamp_millis()),
             it.next.map(|at| at.timestamp_millis()),
+            it.ending.as_str(),
         ])
         .map(drop)
 }

@@ -223,7 +223,7 @@ impl Status {
         RunStatus {
             is_running: self.is_running(),
             newest: both().filter_map(|it| it.created_at).max(),
-            last_completed: both().filter_map(|it| it.completed_at).max(),
+            last_completed: both().filter(|it| it.brought_data()).filter_map(|it| it.completed_at).max(),
             next: self.next_execution_time,
         }
     }
@@ -260,6 +260,11 @@ impl Execution {
         let is_whole = !matches!(self.status.as_deref(), Some("canceled" | "interrupted"));
         let length = self.completed_at?.signed_duration_since(self.started_at.or(self.created_at)?);
         (is_whole && length >= TimeDelta::zero()).then_some(length)
+    }
+
+    /// Whether it ended well: after any other end nobody knows how much was moved.
+    fn brought_data(&self) -> bool {
+        self.status.as_deref() == Some("completed")
     }
 
     /// Whether it still runs. The documentation names three states as final;

@@ -41,26 +41,35 @@ impl Tallies {
             return vec![];
         }
         let status = proof.and_then(|it| it.status.as_ref());
-        let reports: Vec<_> = SyncReport::of(hold, status).collect();
-        for report in &reports {
-            self.count(report);
-            self.look_at.get_or_insert(now.uptime + PACE);
-        }
-        reports
+        self.note(SyncReport::of_resumed(hold, status), now)
     }
 
-    fn count(&mut self, report: &SyncReport) {
-        self.of.entry((report.window.clone(), report.opens)).or_default().add(report);
+    /// A row that says only that a sync was left alone is dropped: those windows are over.
+    pub(super) fn add_left_alone(&mut self, hold: &Hold, now: Moment) -> Vec<SyncReport> {
+        self.note(SyncReport::of_left_alone(hold), now)
+    }
+
+    /// Takes note of these, and says which are news.
+    fn note(&mut self, reports: impl Iterator<Item = SyncReport>, now: Moment) -> Vec<SyncReport> {
+        let news: Vec<_> = reports.filter(|it| self.count(it.clone())).collect();
+        if !news.is_empty() {
+            self.look_at.get_or_insert(now.uptime + PACE);
+        }
+        news
+    }
+
+    fn count(&mut self, report: SyncReport) -> bool {
+        self.of.entry((report.window.clone(), report.opens)).or_default().add(report)
     }
 }
 
 impl Reconciler {
     /// Takes over what an earlier process had gathered.
-    pub fn remember_reports(&mut self, reports: &[SyncReport]) {
+    pub fn remember_reports(&mut self, reports: Vec<SyncReport>) {
+        self.tallies.look_at = (!reports.is_empty()).then_some(Uptime::ZERO);
         for it in reports {
             self.tallies.count(it);
         }
-        self.tallies.look_at = (!reports.is_empty()).then_some(Uptime::ZERO);
     }
 
     /// Tells of the occurrences that are over in all their syncs.
@@ -79,17 +88,27 @@ impl Reconciler {
         let over: Vec<_> =
             self.tallies.of.keys().filter(|(window, opens)| is_over(window, *opens)).cloned().collect();
         for key in over {
-            let Some(mut tally) = self.tallies.of.remove(&key) else { continue };
+            let Some(tally) = self.tallies.of.remove(&key) else { continue };
+            let still = self.still_paused(&key.0, key.1);
             let change = Change::new().drop_reports(key.0.clone(), key.1);
             let event = Event {
                 window: Some(key.0),
                 occurrence: Some(key.1),
-                detail: Some(tally.in_words()),
+                detail: Some(tally.in_words(&still)),
                 ..Event::new(EventKind::WindowReport)
             };
             actions.push(write(change, vec![event], now));
         }
         self.tallies.look_at = (!self.tallies.of.is_empty()).then_some(now.uptime + PACE);
+    }
+}
+
+impl Reconciler {
+    /// The names of those that an occurrence held, and others hold still.
+    fn still_paused(&self, window: &Name, opens: DateTime<Utc>) -> Vec<String> {
+        let served = |hold: &&Hold| hold.served.iter().any(|it| it.window == *window && it.opens == opens);
+        let name = |hold: &Hold| hold.name.clone().unwrap_or_else(|| hold.sync.id.to_string());
+        self.holds().filter(|it| it.state.owes_resume()).filter(served).map(name).collect()
     }
 }
 

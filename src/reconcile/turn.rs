@@ -199,6 +199,10 @@ impl Reconciler {
             return;
         }
         let Some(case) = self.cases.get_mut(sync) else { return };
+        let reports = match (&case.hold, &step) {
+            (Some(hold), Step::Forget { .. }) => self.tallies.add_left_alone(hold, now),
+            _ => vec![],
+        };
         case.take(&step);
         match (step, organization) {
             (Step::Rest { until: Some(until) }, _) => {
@@ -226,7 +230,8 @@ impl Reconciler {
                 self.due.insert(sync.clone());
             }
             (Step::Forget { events }, _) => {
-                actions.push(write(Change::new().forget(sync.clone()), events, now));
+                let change = reports.into_iter().fold(Change::new().forget(sync.clone()), Change::report);
+                actions.push(write(change, events, now));
                 self.due.insert(sync.clone());
             }
             (Step::Defer { events, .. }, _) => {

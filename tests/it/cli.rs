@@ -131,6 +131,7 @@ fn overdue_hold(url: &str, key: &Path) -> Hold {
         organization: Arc::new(organization),
         state: HoldState::Held,
         holders: vec![occurrence],
+        served: vec![],
         left_alone: vec![],
         since: opens,
         resume_by: closes,
@@ -639,6 +640,11 @@ fn check_online_tells_which_syncs_will_stay_off() {
     ]);
     place.write_for(&polytomic.server.url(), &WINDOW.replace("668d", "668e"));
     place.run(&["check", "--online"]).with(1).says(&["Polytomic does not know it"]);
+    // What we hold comes back.
+    let place = place.with_ledger_about(&polytomic.server.url());
+    place.write_for(&polytomic.server.url(), WINDOW);
+    let held = place.run(&["check", "--online"]).with(0).says(&["1 sync is paused by intermission now"]);
+    assert!(!held.out.contains("will stay off"), "{}", held.out);
     // Nobody listens there.
     place.write(WINDOW);
     place.run(&["check", "--online"]).with(1);

@@ -16,7 +16,7 @@ use intermission::domain::hold::{Gone, Hold, HoldState, Unsettled};
 use intermission::domain::operator::{Order, What};
 use intermission::domain::organization::{KeySource, Organization, Proxy};
 use intermission::domain::preflight::Preflight;
-use intermission::domain::report::SyncReport;
+use intermission::domain::report::{Ending, SyncReport};
 use intermission::domain::selection::{Resolution, Seen};
 use intermission::domain::sync::{SyncKind, SyncRef};
 use intermission::domain::watch::WindowWatch;
@@ -84,6 +84,7 @@ fn hold(n: u128) -> Hold {
         organization: Arc::new(organization()),
         state: HoldState::Pausing,
         holders: vec![occurrence("nightly", 0)],
+        served: vec![],
         left_alone: vec![],
         since: minute(0),
         resume_by: minute(490),
@@ -229,6 +230,7 @@ prop_compose! {
             HoldState::Settling, HoldState::Skipped, HoldState::Released,
         ]),
         holders in prop::collection::vec(an_occurrence(), 0..3),
+        served in prop::collection::vec(an_occurrence(), 0..3),
         left_alone in prop::collection::vec(an_occurrence(), 0..3),
         (since, resume_by) in (an_instant(), an_instant()),
         (pause, resume, overdue_told) in any::<(bool, bool, bool)>(),
@@ -244,6 +246,7 @@ prop_compose! {
             organization: Arc::new(organization),
             state,
             holders,
+            served,
             left_alone,
             since,
             resume_by,
@@ -1066,11 +1069,12 @@ fn what_was_told_before_a_window_is_remembered_until_it_is_dropped() {
 fn what_came_of_a_window_is_remembered_until_it_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger.db");
-    let report = |window: &str, opens, id, missed| SyncReport {
+    let report = |window: &str, opens, id, missed: Option<DateTime<Utc>>| SyncReport {
         window: window.into(),
         opens,
         sync: SyncRef { organization: "default".into(), kind: SyncKind::Bulk, id: Uuid::from_u128(id) },
         name: "Leads".to_owned(),
+        ending: if missed.is_some() { Ending::RunsAgain } else { Ending::WasOff },
         missed,
         completed: Some(minute(1)),
         next: None,

@@ -29,6 +29,9 @@ pub(super) struct Found {
     organizations: Vec<OrganizationFound>,
     /// Off now, and so left off after a window.
     off: Vec<String>,
+    /// Off now because we paused them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    held: Vec<String>,
     /// Polytomic does not know these.
     unknown: Vec<String>,
     /// These could not be looked at.
@@ -79,8 +82,9 @@ struct SyncFailed {
     error: String,
 }
 
-/// Asks about every organization and every sync of the file.
-pub(super) async fn look(read: &mut Read) -> Found {
+/// Asks about every organization and every sync of the file; the ledger has it that we
+/// hold some of them.
+pub(super) async fn look(read: &mut Read, held: &BTreeSet<SyncRef>) -> Found {
     let all: BTreeSet<Name> =
         read.config.calendar.selecting().map(|(_, select)| select.organization.clone()).collect();
     let lists = listing::list(read, all.into_iter()).await;
@@ -106,7 +110,7 @@ pub(super) async fn look(read: &mut Read) -> Found {
     let there = syncs.into_iter().filter(|(sync, _)| is_there(sync));
     let past = api::past_executions(there.filter_map(|(sync, client)| Some((sync, client.ok()?))).collect());
     let short_leads = short_leads(read, &looked, &past.await);
-    Found { selections, uncovered, short_leads, ..sort(organizations, &looked) }
+    Found { selections, uncovered, short_leads, ..sort(organizations, &looked, held) }
 }
 
 /// What each window selects; nothing at all is an error.
@@ -178,10 +182,15 @@ async fn organization(name: &str, client: Result<Client, Failure>) -> Organizati
     found
 }
 
-fn sort(organizations: Vec<OrganizationFound>, looked: &BTreeMap<SyncRef, Result<Looked, Failure>>) -> Found {
+fn sort(
+    organizations: Vec<OrganizationFound>,
+    looked: &BTreeMap<SyncRef, Result<Looked, Failure>>,
+    held: &BTreeSet<SyncRef>,
+) -> Found {
     let mut found = Found {
         organizations,
         off: vec![],
+        held: vec![],
         unknown: vec![],
         failed: vec![],
         looked_at: looked.len(),
@@ -193,9 +202,8 @@ fn sort(organizations: Vec<OrganizationFound>, looked: &BTreeMap<SyncRef, Result
         match looked {
             Ok(Looked { state: SyncState::Active, .. }) => {}
             Ok(Looked { state: SyncState::Inactive, name, .. }) => {
-                found
-                    .off
-                    .push(name.as_ref().map_or_else(|| sync.to_string(), |name| format!("{name} ({sync})")));
+                let list = if held.contains(sync) { &mut found.held } else { &mut found.off };
+                list.push(name.as_ref().map_or_else(|| sync.to_string(), |name| format!("{name} ({sync})")));
             }
             Ok(Looked { state: SyncState::Gone, .. }) => found.unknown.push(sync.to_string()),
             Err(failure) => {
@@ -265,6 +273,11 @@ impl Found {
         }
         lines.extend(self.uncovered.iter().map(|it| format!("warning: {it}")));
         lines.push(format!("looked at {}", count(self.looked_at, "sync")));
+        match self.held.len() {
+            0 => {}
+            1 => lines.push("1 sync is paused by intermission now".to_owned()),
+            held => lines.push(format!("{held} syncs are paused by intermission now")),
+        }
         if !self.off.is_empty() {
             let verb = if self.off.len() == 1 { "is" } else { "are" };
             lines.push(format!("{} {verb} off now and will stay off:", count(self.off.len(), "sync")));

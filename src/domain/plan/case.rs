@@ -330,6 +330,7 @@ impl Case {
             organization: Arc::clone(organization),
             state,
             holders: vec![],
+            served: vec![],
             left_alone: vec![],
             since: now,
             resume_by: now,

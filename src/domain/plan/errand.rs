@@ -275,6 +275,16 @@ impl Errands {
     }
 }
 
+/// Whether a run that it missed is to be made up for, as one of those that it served asks.
+fn asks_to_catch_up(hold: &Hold) -> bool {
+    hold.all_served().any(|it| it.runs.catch_up) && hold.runs.has_missed_one()
+}
+
+/// What runs after another sync is started by that one.
+fn owes_a_start(hold: &Hold, frequency: Frequency) -> bool {
+    asks_to_catch_up(hold) && frequency != Frequency::RunAfter
+}
+
 fn keep(hold: Hold, events: Vec<Event>) -> ErrandStep {
     ErrandStep::Keep { hold: Box::new(hold), events, retry: None }
 }
@@ -497,7 +507,7 @@ impl Decision<'_> {
             After::Proof if is_unscheduled && self.case.errands.looks < UNSCHEDULED_LOOKS => {
                 self.ask(Errand::Prove, PACE, None)
             }
-            After::Proof if self.owes_a_start(hold, proof.frequency) && !runs_by_now => with(After::Start(0)),
+            After::Proof if owes_a_start(hold, proof.frequency) && !runs_by_now => with(After::Start(0)),
             After::Nothing | After::Proof if is_unscheduled => {
                 let event = self.event(EventKind::Unscheduled, holder);
                 let frequency = "its schedule promises one, and there is no next_execution_time";
@@ -536,7 +546,7 @@ impl Decision<'_> {
         let trouble = self.case.errands.trouble.as_deref();
         let why = match hold.runs.after {
             After::Nothing => return None,
-            After::Proof if !self.asks_to_catch_up(hold) => return None,
+            After::Proof if !asks_to_catch_up(hold) => return None,
             After::Proof | After::Started(_) => {
                 format!(
                     "whether it runs could not be seen: {}",
@@ -553,15 +563,6 @@ impl Decision<'_> {
         let missed = hold.runs.next.map(|at| at.format("%Y-%m-%dT%H:%M:%SZ"));
         let detail = missed.map(|at| format!("the run of {at} had fallen into the pause"));
         Event { error: Some(why.to_owned()), detail, ..event }
-    }
-
-    fn asks_to_catch_up(&self, hold: &Hold) -> bool {
-        Asked::of(&hold.holders, self.case.sync.kind).catch_up && hold.runs.has_missed_one()
-    }
-
-    /// What runs after another sync is started by that one.
-    fn owes_a_start(&self, hold: &Hold, frequency: Frequency) -> bool {
-        self.asks_to_catch_up(hold) && frequency != Frequency::RunAfter
     }
 
     fn follow_no_more(&self, hold: &Hold, events: Vec<Event>) -> ErrandStep {

@@ -4,6 +4,7 @@
 //! do about failures, and what is told of it all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -89,6 +90,8 @@ impl Decision<'_> {
             if matches!(before.after, After::Start(_)) {
                 // Nobody has made up for that one yet.
                 hold.runs.next = before.next;
+            } else {
+                (hold.holders, hold.served) = (vec![], vec![]);
             }
         }
         // It may run again, if it was on again.
@@ -212,6 +215,9 @@ impl Decision<'_> {
         let mut hold = hold.clone();
         hold.state = match self.want {
             Want::LeftAlone => HoldState::Released,
+            Want::Running if settled && is_proven && self.decided_until(&hold).is_some() => {
+                HoldState::Released
+            }
             Want::Running | Want::Paused(_) if settled && is_proven => return Step::Forget { events },
             Want::Running | Want::Paused(_) => HoldState::Settling,
         };
@@ -227,6 +233,23 @@ impl Decision<'_> {
             }
             step => step,
         }
+    }
+
+    /// Nothing is wanted of it for now, because it is exempt, or the file was edited. A
+    /// person's decision is about an occurrence, which may be wanted again before it is over.
+    pub(super) fn stay_decided(&self, hold: &Hold) -> Step {
+        match self.decided_until(hold).filter(|_| hold.unsettled.pause.is_none()) {
+            Some(until) => Step::Rest { until: Some(until) },
+            None => self.let_go_unseen(hold),
+        }
+    }
+
+    /// When the last occurrence is over that somebody decided against.
+    fn decided_until(&self, hold: &Hold) -> Option<Uptime> {
+        let closes = hold.left_alone.iter().map(|it| it.closes).max()?;
+        let left = (closes - self.turn.now.wall).to_std().ok().filter(|left| !left.is_zero())?;
+        // In whole seconds, so that it is the same timer however often it is set.
+        Some(Duration::from_secs((self.turn.now.uptime + left).as_secs() + 1))
     }
 
     /// As [`Self::let_go`], where nobody has looked: what has not been seen to

@@ -707,3 +707,45 @@ fn a_process_that_has_looked_waits_until_the_pause_without_an_answer_is_settled(
     assert_eq!(decide(&case, &Desired::Running, settled - 1), wait);
     assert_eq!(decide(&case, &Desired::Running, settled), Step::Look);
 }
+
+#[test]
+fn a_persons_decision_outlives_an_exemption_inside_its_occurrence() {
+    let paused = paused_by(&[a()]);
+    for state in [HoldState::Released, HoldState::Skipped] {
+        let case = row(state);
+        // Exempt, and then not any more.
+        check(&case, &Desired::Running, 150, "rest");
+        check(&case, &paused, 160, "rest");
+        check(&case, &Desired::Running, 199, "rest");
+        check(&case, &Desired::Running, 200, "forget");
+    }
+    // Where a pause of ours has no answer yet, the decision outlives the look at that, too.
+    let mut case = row(HoldState::Released);
+    case.hold.as_mut().unwrap().left_alone[0].closes = at(900);
+    case.hold.as_mut().unwrap().unsettled.pause = up(110);
+    let step = decide(&case, &Desired::Running, 150);
+    assert_eq!(word(&step), "settling");
+    case.take(&step);
+    let step = decide(&saw(case, SyncState::Active, 300), &Desired::Running, 300);
+    assert_eq!(word(&step), "released");
+}
+
+#[test]
+fn what_a_pause_has_served_is_known_until_the_next_pause() {
+    let opens = |holders: &[Occurrence], name: &str| holders.iter().any(|it| it.window.as_str() == name);
+    let mut case = row(HoldState::Held);
+    for desired in [paused_by(&[a(), b()]), paused_by(&[b()])] {
+        let step = decide(&case, &desired, 150);
+        assert_eq!(word(&step), "held");
+        case.take(&step);
+    }
+    let hold = case.hold.as_ref().unwrap();
+    assert!(opens(&hold.served, "a") && opens(&hold.holders, "b"), "{hold:?}");
+    assert_eq!(hold.all_served().count(), 2);
+    // The same, resumed and paused again.
+    case.hold.as_mut().unwrap().state = HoldState::Settling;
+    let Step::Pause { hold, .. } = decide(&saw(case, SyncState::Active, 260), &paused_by(&[b()]), 260) else {
+        panic!("it is paused again")
+    };
+    assert!(hold.served.is_empty(), "{hold:?}");
+}

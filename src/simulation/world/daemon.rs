@@ -32,7 +32,7 @@ impl World {
         let dice = self.rng.fork();
         let mut reconciler = Reconciler::new(contents.holds, contents.watches, in_force, dice);
         reconciler.remember_orders(contents.orders, contents.last_order);
-        reconciler.remember_reports(&contents.reports);
+        reconciler.remember_reports(contents.reports);
         self.reconciler = Some(reconciler);
         self.calendar_is_renewed();
         self.pass();

@@ -21,8 +21,8 @@ impl World {
         let Some((fault, actions)) = ordered else { return };
         self.meet(fault, On::World);
         note!(self, World: "{fault}");
-        // As after an edit: what asks for a pause is not what it was.
-        self.judge.blocks_moved();
+        // What asks for a pause is not what it was. What people decided still counts.
+        self.judge.nobody_watches();
         self.calendar_is_renewed();
         self.carry_out(actions);
         self.pass();

@@ -153,6 +153,32 @@ fn windows_do_not_touch_what_is_exempt_until_that_is_ended() {
 }
 
 #[test]
+fn what_somebody_switched_on_stays_on_after_an_exemption_inside_the_same_window() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS, STRIPE]);
+    night.write(std::slice::from_ref(&patching));
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.until_state(STRIPE, "held");
+    night.person_switches(CONTACTS, true);
+    night.until_state(CONTACTS, "released");
+    for part in [CONTACTS, STRIPE] {
+        let exempt = ["exempt", &part.id.to_string(), "--for", "1h", "--reason", "month end"];
+        night.run(&exempt, 0);
+    }
+    night.until_resumed(STRIPE);
+    daemon.kill();
+    let daemon = night.start();
+    for part in [CONTACTS, STRIPE] {
+        night.run(&["exempt", &part.id.to_string(), "--end"], 0);
+    }
+    night.until_state(STRIPE, "held");
+    night.fence(std::slice::from_ref(&patching));
+    assert!(night.is_on(CONTACTS), "a person wanted it on in this occurrence");
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
 fn what_an_operator_asks_for_has_an_end_and_a_reason_and_is_refused_otherwise() {
     let night = Night::new();
     night.write(&[tomorrow()]);

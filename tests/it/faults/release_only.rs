@@ -47,6 +47,7 @@ fn owed(place: &Place, id: Uuid, due: DateTime<Utc>) -> Uuid {
         organization: Arc::new(organization),
         state: HoldState::Held,
         holders: vec![holder],
+        served: vec![],
         left_alone: vec![],
         since: now,
         resume_by: due,

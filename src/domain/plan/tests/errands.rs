@@ -376,6 +376,15 @@ fn a_start_is_tried_three_times_each_after_a_look() {
 }
 
 #[test]
+fn a_missed_run_is_made_up_for_though_another_holder_outlasts_the_window_that_asks() {
+    let mut case = catching_up();
+    let hold = case.hold.as_mut().unwrap();
+    hold.served = std::mem::replace(&mut hold.holders, vec![b()]);
+    let active = Ok(proof(SyncState::Active, Frequency::ByTime, Some(3600), Some(90)));
+    check(&heard(case, Errand::Prove, 201, active), &Desired::Running, 201, "settling, Start(0)");
+}
+
+#[test]
 fn a_start_that_was_never_possible_in_time_is_told() {
     let running = &Desired::Running;
     let due = |after| {
