@@ -195,9 +195,7 @@ fn row(line: &JournalLine, zone: &Zone) -> String {
     let window = line.window.as_ref().map(|it| format!("[{it}]"));
     let by = (line.by != crate::domain::event::DAEMON).then(|| format!("by {}", line.by));
     let attempt = line.attempt.map(|it| format!("attempt {it}"));
-    // A window that opens has it in its detail.
-    let is_told = |it: &&String| line.detail.as_ref().is_some_and(|detail| detail.ends_with(it.as_str()));
-    let description = line.description.as_ref().filter(|it| !is_told(it)).map(|it| format!("({it})"));
+    let description = line.untold_description().map(|it| format!("({it})"));
     let turned = match (&line.state_before, &line.state_after) {
         (Some(before), Some(after)) if before != after => Some(format!("{before} -> {after}")),
         _ => None,

@@ -235,6 +235,15 @@ pub struct JournalLine {
     pub state_after: Option<String>,
 }
 
+impl JournalLine {
+    /// The description, unless the detail ends with it, as it does when a window opens.
+    pub fn untold_description(&self) -> Option<&str> {
+        let description = self.description.as_deref()?;
+        let is_told = self.detail.as_ref().is_some_and(|detail| detail.ends_with(description));
+        Some(description).filter(|_| !is_told)
+    }
+}
+
 /// A reload that came into force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {

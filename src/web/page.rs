@@ -12,6 +12,7 @@ use super::api::{JournalLine, Snapshot};
 use super::times::{distance, span};
 use crate::domain::advice;
 use crate::domain::calendar::Calendar;
+use crate::domain::operator::is_order;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::window::{Occurrence, Window};
 use crate::domain::zone::Zone;
@@ -35,7 +36,7 @@ pub(super) fn home(it: &Snapshot, journal: &[JournalLine]) -> Markup {
             (headline(it, &verdict))
             (troubles(it))
             (timeline::draw(it))
-            (holds(it))
+            (holds(it, &it.status.syncs.iter().collect::<Vec<_>>()))
             (orders(it))
             div.pair {
                 (upcoming(it))
@@ -203,7 +204,7 @@ fn troubles(it: &Snapshot) -> Markup {
                 ul {
                     @for row in overdue.iter().take(MOST_ROWS) {
                         li {
-                            b { (label(row)) } " is late by " b { (span(TimeDelta::seconds(row.overdue_seconds))) }
+                            b { (sync::link(&row_sync(row), &label(row))) } " is late by " b { (span(TimeDelta::seconds(row.overdue_seconds))) }
                             @if let Some(error) = &row.last_error { ": " (error) }
                         }
                     }
@@ -251,8 +252,7 @@ fn troubles(it: &Snapshot) -> Markup {
     }
 }
 
-fn holds(it: &Snapshot) -> Markup {
-    let rows = &it.status.syncs;
+fn holds(it: &Snapshot, rows: &[&RowReport]) -> Markup {
     html! {
         section aria-labelledby="holds" {
             h2 #holds { "Syncs being looked after" }
@@ -333,11 +333,15 @@ fn order_of(it: &Snapshot, order: &OrderReport) -> Markup {
     }
 }
 
-/// A window's name, which leads to its page if it has one: an operator's order
-/// and a window that is no longer there have none.
+/// A window's name, which leads to its page if it has one, or that of an
+/// operator's order, which leads to where the orders are told.
 fn window_link(it: &Snapshot, name: &Name) -> Markup {
-    let is_there = it.calendar.as_ref().is_some_and(|it| it.window(name.as_str()).is_some());
-    html! { @if is_there { a href={ "/window/" (name) } { (name) } } @else { (name) } }
+    let is_told = || it.status.orders.iter().any(|order| order.name == *name);
+    html! {
+        @if window::has_page(it, name) { a href={ "/window/" (name) } { (name) } }
+        @else if is_order(name) && is_told() { a href="/#orders" { (name) } }
+        @else { (name) }
+    }
 }
 
 /// Where the page of a sync is. Names of organizations are safe in an address.
@@ -412,6 +416,7 @@ fn change(it: &Snapshot, line: &JournalLine) -> Markup {
         br;
         span.quiet { (time(line.at, &it.zone)) ", by " (line.by) }
         @for more in [&line.error, &line.detail].into_iter().flatten() { br; (more) }
+        @if let Some(description) = line.untold_description() { br; span.quiet { (description) } }
     }
 }
 

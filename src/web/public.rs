@@ -24,6 +24,7 @@ use super::connection::Bounded;
 use super::svg::{self, Timeline};
 use super::{ask, ics, page};
 use crate::domain::calendar::Calendar;
+use crate::domain::sync::Name;
 use crate::metrics::{self, Metrics};
 use crate::reconcile::Planned;
 
@@ -283,9 +284,10 @@ async fn sync(
 /// When a window opens, its syncs, and what was last done for it.
 async fn window(State(source): State<Arc<Source>>, Path(name): Path<String>) -> Answer {
     let taken = source.take().await?;
-    let Some(window) = taken.snapshot.calendar.as_ref().and_then(|it| it.window(&name)).cloned() else {
+    let window = Name::from(name.as_str());
+    if !page::window::has_page(&taken.snapshot, &window) {
         return source.missing(taken, "window").await;
-    };
+    }
     let request = HistoryRequest { window: Some(name), limit: Some(SHOWN), ..HistoryRequest::default() };
     let journal = source.question(|reply| Ask::History { request, reply }).await?.unwrap_or_default();
     let work = move || page::window::page(&taken.snapshot, &window, &journal).into_string();

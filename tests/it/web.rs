@@ -195,7 +195,16 @@ fn journal() -> Vec<JournalLine> {
         error: Some(HOSTILE.to_owned()),
         ..line(2, "resume_failed", Some(HOSTILE))
     };
-    vec![line(1, "window_closed", None), failed, line(3, "resumed", Some("Customers to CRM"))]
+    let opened = JournalLine {
+        detail: Some("2 syncs: CHG-4712".to_owned()),
+        description: Some("CHG-4712".to_owned()),
+        ..line(4, "window_opened", None)
+    };
+    let resumed = JournalLine {
+        description: Some("CHG-4711: new disks".to_owned()),
+        ..line(3, "resumed", Some("Customers to CRM"))
+    };
+    vec![line(1, "window_closed", None), failed, resumed, opened]
 }
 
 fn planned() -> Vec<Planned> {

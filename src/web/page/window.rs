@@ -1,5 +1,6 @@
 //! The page of one window: when it opens next, which syncs it pauses, which it
-//! holds now, and what was last done for it.
+//! holds now, and what was last done for it. A window that is no longer in force
+//! has one for as long as a hold names it.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +9,31 @@ use maud::{Markup, html};
 
 use super::super::api::{JournalLine, Snapshot, window_state};
 use super::super::times::{distance, span};
-use super::{MOST_ROWS, MOST_UPCOMING, changes, frame, row_sync, sync, time};
+use super::{MOST_ROWS, MOST_UPCOMING, changes, frame, holds, row_sync, sync, time};
 use crate::domain::advice;
-use crate::domain::sync::SyncRef;
+use crate::domain::operator::is_order;
+use crate::domain::sync::{Name, SyncRef};
 use crate::domain::window::{Occurrence, Window};
 use crate::reconcile::RowReport;
 
 /// How far ahead the page looks for occurrences.
 const AHEAD_DAYS: i64 = 366;
 
+/// Whether there is such a page: the window is in force, or a hold names it.
+pub(in crate::web) fn has_page(it: &Snapshot, name: &Name) -> bool {
+    let is_in_force = it.calendar.as_ref().is_some_and(|it| it.window(name.as_str()).is_some());
+    is_in_force || (!is_order(name) && it.status.syncs.iter().any(|row| row.windows.contains(name)))
+}
+
 /// The whole page.
-pub(in crate::web) fn page(it: &Snapshot, window: &Window, journal: &[JournalLine]) -> Markup {
+pub(in crate::web) fn page(it: &Snapshot, name: &Name, journal: &[JournalLine]) -> Markup {
+    match it.calendar.as_ref().and_then(|it| it.window(name.as_str())) {
+        Some(window) => in_force(it, window, journal),
+        None => gone(it, name, journal),
+    }
+}
+
+fn in_force(it: &Snapshot, window: &Window, journal: &[JournalLine]) -> Markup {
     frame(
         it,
         window.name.as_str(),
@@ -26,6 +41,25 @@ pub(in crate::web) fn page(it: &Snapshot, window: &Window, journal: &[JournalLin
             (headline(it, window))
             (occurrences(it, window))
             (syncs(it, window))
+            (changes(it, journal))
+        },
+    )
+}
+
+/// Of a window that only holds know.
+fn gone(it: &Snapshot, name: &Name, journal: &[JournalLine]) -> Markup {
+    let rows: Vec<_> = it.status.syncs.iter().filter(|row| row.windows.contains(name)).collect();
+    frame(
+        it,
+        name.as_str(),
+        &html! {
+            section.verdict.trouble aria-labelledby="verdict" {
+                div {
+                    h1 #verdict { (name) }
+                    p role="status" { "Not in force any more. What a hold still names it for is below, with when that ends." }
+                }
+            }
+            (holds(it, &rows))
             (changes(it, journal))
         },
     )

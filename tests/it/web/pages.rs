@@ -111,6 +111,44 @@ fn the_page_of_a_window_says_when_it_opens_and_what_it_holds() {
 }
 
 #[test]
+fn a_window_that_only_a_hold_names_has_a_page_too() {
+    let mut snapshot = held();
+    let late = &mut snapshot.status.syncs[0];
+    late.windows = vec![Name::from("removed"), Name::from("operator#7")];
+    let stage = Stage::showing(snapshot.clone());
+    let home = stage.ok("/");
+    assert!(home.contains("<a href=\"/window/removed\">removed</a>, operator#7"), "{home}");
+    let told = words(&stage.ok("/window/removed"));
+    for words in ["Not in force any more", "Customers to CRM", "held", "window closed"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(!told.contains("skipped"), "the other sync is not held for it: {told}");
+    assert_eq!(stage.get("/window/operator%237").0, 404);
+
+    // An order that is in force leads to where it is told.
+    snapshot.status.orders = vec![OrderReport {
+        name: Name::from("operator#7"),
+        what: "pause".to_owned(),
+        from: snapshot.at,
+        until: snapshot.at,
+        reason: "CHG-7".to_owned(),
+        by: "alice (1000)".to_owned(),
+        window: None,
+        syncs: Some(1),
+    }];
+    assert!(Stage::showing(snapshot).ok("/").contains("<a href=\"/#orders\">operator#7</a>"));
+}
+
+#[test]
+fn the_journal_is_told_with_what_the_author_of_the_window_says() {
+    for path in ["/".to_owned(), format!("/sync/default/model/{}", id(1))] {
+        let told = words(&Stage::showing(held()).ok(&path));
+        assert!(told.contains("CHG-4711: new disks"), "{path}: {told}");
+        assert_eq!(told.matches("CHG-4712").count(), 1, "what the detail tells is told once: {told}");
+    }
+}
+
+#[test]
 fn what_is_late_is_so_on_each_page() {
     let snapshot = overdue();
     let stage = Stage::showing(snapshot.clone());
