@@ -414,6 +414,11 @@ impl Reconciler {
         self.cases.keys().chain(covered).map(|sync| (sync, self.name_of(sync)))
     }
 
+    /// The names of syncs at Polytomic, once seen.
+    pub fn names(&self) -> &BTreeMap<SyncRef, String> {
+        &self.names
+    }
+
     /// A sync's name at Polytomic, once seen.
     fn name_of(&self, sync: &SyncRef) -> Option<&str> {
         self.names.get(sync).map(String::as_str)

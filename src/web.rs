@@ -21,6 +21,7 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
 pub mod api;
+mod axis;
 mod connection;
 pub mod ics;
 mod page;

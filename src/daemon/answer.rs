@@ -111,6 +111,7 @@ impl Daemon {
             at: self.clock.now().wall,
             status: self.status(),
             calendar: self.reconciler.calendar().map(|it| it.as_ref().clone()),
+            names: self.reconciler.names().clone(),
             zone: zone.unwrap_or_else(Zone::utc),
             organizations: config
                 .into_iter()

@@ -445,6 +445,19 @@ impl Calendar {
         pauses
     }
 
+    /// What asks to pause this sync at some time in `[from, until)`, sorted by
+    /// its beginning: occurrences and operators' pauses, each without what
+    /// exemptions take away of it, so that one may come in pieces.
+    pub fn asking(&self, sync: &SyncRef, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Occurrence> {
+        let Some(group) = self.group_of.get(sync).map(|it| &self.groups[*it]) else { return Vec::new() };
+        let windows = self.windows_in(group).flat_map(|window| window.pausing_within(from, until));
+        let pieces = windows.flat_map(|it| self.left_of(group, &it));
+        let is_within = |it: &Occurrence| it.pauses < until && from < it.closes;
+        let mut asking: Vec<_> = pieces.chain(self.asked_of(group)).filter(is_within).collect();
+        asking.sort_by(|a, b| (a.pauses, a).cmp(&(b.pauses, b)));
+        asking
+    }
+
     fn windows_in(&self, group: &Group) -> impl Iterator<Item = &Window> {
         group.windows.iter().map(|index| &self.windows[*index])
     }
@@ -712,6 +725,30 @@ mod tests {
 
     fn syncs(numbers: &[u128]) -> BTreeSet<SyncRef> {
         numbers.iter().map(|it| sync(*it)).collect()
+    }
+
+    #[test]
+    fn what_asks_for_a_pause_is_told_without_what_exemptions_take_away() {
+        let pause = order(7, "05T21:00", "05T23:00", What::Pause { syncs: syncs(&[2]) });
+        let exempt = order(8, "05T20:30", "05T21:30", What::Exempt { syncs: Some(syncs(&[2])) });
+        let calendar = calendar().with_orders(&[pause, exempt]);
+        let check = |number, from, until, expected: &[(&str, &str, &str)]| {
+            let asking = calendar.asking(&sync(number), at(from), at(until));
+            let told: Vec<_> = asking.iter().map(|it| (it.window.as_str(), it.pauses, it.closes)).collect();
+            let expected: Vec<_> =
+                expected.iter().map(|(name, from, until)| (*name, at(from), at(until))).collect();
+            assert_eq!(told, expected, "sync {number} from {from} to {until}");
+        };
+        let evening = [
+            ("early", "05T20:00", "05T20:30"),
+            ("operator#7", "05T21:00", "05T23:00"),
+            ("early", "05T21:30", "05T22:00"),
+            ("late", "05T22:00", "06T00:00"),
+        ];
+        check(2, "05T12:00", "06T12:00", &evening);
+        check(2, "05T20:30", "05T22:00", &evening[1..3]);
+        check(1, "05T12:00", "06T12:00", &[("early", "05T20:00", "05T22:00")]);
+        check(9, "05T12:00", "06T12:00", &[]);
     }
 
     /// Who holds a sync at an instant, and until when.

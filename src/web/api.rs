@@ -4,6 +4,8 @@ mod calendar;
 mod upcoming;
 mod windows;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -11,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::domain::calendar::Calendar;
 use crate::domain::hold::HoldState;
 use crate::domain::preflight::Preflight;
-use crate::domain::sync::{Name, SyncKind};
+use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::window::Occurrence;
 use crate::domain::zone::Zone;
 use crate::reconcile::{OrderReport, Planned, RowReport, Why};
@@ -154,6 +156,8 @@ pub struct Snapshot {
     pub status: Status,
     /// The windows in force. None: release-only.
     pub calendar: Option<Calendar>,
+    /// What syncs are called at Polytomic, where it is known.
+    pub names: BTreeMap<SyncRef, String>,
     /// The zone in which times without one are told.
     pub zone: Zone,
     /// The organizations in force, with their base URLs.
@@ -164,6 +168,13 @@ pub struct Snapshot {
     pub warnings: Vec<String>,
     /// Whether everything is on disk that should be.
     pub is_written: bool,
+}
+
+impl Snapshot {
+    /// What the sync is called at Polytomic, else its id.
+    pub fn name_of(&self, sync: &SyncRef) -> String {
+        self.names.get(sync).cloned().unwrap_or_else(|| sync.id.to_string())
+    }
 }
 
 /// Which part of the journal.

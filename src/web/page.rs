@@ -26,6 +26,9 @@ const MOST_WINDOWS: usize = 500;
 const MOST_ROWS: usize = 200;
 const MOST_UPCOMING: usize = 12;
 
+/// More occurrences of one window than this would hide the others.
+const MOST_OF_ONE: usize = 3;
+
 /// The status page.
 pub(super) fn home(it: &Snapshot, journal: &[JournalLine]) -> Markup {
     let verdict = Verdict::of(it);
@@ -72,6 +75,7 @@ fn frame(it: &Snapshot, title: &str, body: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " – intermission" }
+                link rel="icon" type="image/svg+xml" href="/icon.svg";
                 link rel="stylesheet" href="/style.css";
                 script src="/script.js" defer {}
                 noscript { meta http-equiv="refresh" content="15"; }
@@ -254,7 +258,7 @@ fn troubles(it: &Snapshot) -> Markup {
 
 fn holds(it: &Snapshot, rows: &[&RowReport]) -> Markup {
     html! {
-        section aria-labelledby="holds" {
+        section.holds aria-labelledby="holds" {
             h2 #holds { "Syncs being looked after" }
             @if rows.is_empty() {
                 p.quiet { "None. Nothing is paused, and nothing is owed." }
@@ -366,35 +370,50 @@ fn badge(row: &RowReport) -> &'static str {
 fn upcoming(it: &Snapshot) -> Markup {
     let until = it.at + TimeDelta::days(DAYS);
     let windows = it.calendar.iter().flat_map(Calendar::windows).take(MOST_WINDOWS);
-    let mut next: Vec<(Occurrence, &Window)> = windows
-        .flat_map(|window| window.occurrences(it.at, until).take(MOST_UPCOMING).map(move |it| (it, window)))
-        .collect();
-    next.sort_by(|(a, _), (b, _)| (a.opens, &a.window).cmp(&(b.opens, &b.window)));
+    let mut next: Vec<_> = windows.flat_map(|window| coming(window, it.at, until)).collect();
+    next.sort_by(|(a, ..), (b, ..)| (a.opens, &a.window).cmp(&(b.opens, &b.window)));
     html! {
         section aria-labelledby="upcoming" {
             h2 #upcoming { "Upcoming" }
             @if next.is_empty() { p.quiet { "No window is open in the next " (DAYS) " days." } }
             ol.list {
-                @for (occurrence, window) in next.iter().take(MOST_UPCOMING) {
-                    li {
-                        b { (window_link(it, &occurrence.window)) }
-                        @if occurrence.opens <= it.at { " " span class="badge paused" { "open" } }
-                        br;
-                        (time(occurrence.opens, window.times.zone())) ", for "
-                        (span(occurrence.closes - occurrence.opens)) ", "
-                        (window.syncs.len()) (if window.syncs.len() == 1 { " sync" } else { " syncs" })
-                        @for note in advice::notes(window, occurrence) { br; span.note { "Clocks: " (note) } }
-                    }
+                @for (occurrence, window, is_last_told) in next.iter().take(MOST_UPCOMING) {
+                    li { (occurrence_of(it, occurrence, window)) @if *is_last_told { br; span.quiet { "and again after that" } } }
                 }
             }
         }
     }
 }
 
+/// The next occurrences of a window, and whether it is the last that is told
+/// and not the last that there is.
+fn coming(
+    window: &Window,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> impl Iterator<Item = (Occurrence, &Window, bool)> {
+    let found: Vec<_> = window.occurrences(from, until).take(MOST_OF_ONE + 1).collect();
+    let is_more = found.len() > MOST_OF_ONE;
+    let told = found.into_iter().take(MOST_OF_ONE).enumerate();
+    told.map(move |(index, it)| (it, window, is_more && index + 1 == MOST_OF_ONE))
+}
+
+fn occurrence_of(it: &Snapshot, occurrence: &Occurrence, window: &Window) -> Markup {
+    html! {
+        b { (window_link(it, &occurrence.window)) }
+        @if occurrence.opens <= it.at { " " span class="badge paused" { "open" } }
+        br;
+        (time(occurrence.opens, window.times.zone())) ", for "
+        (span(occurrence.closes - occurrence.opens)) ", "
+        (window.syncs.len()) (if window.syncs.len() == 1 { " sync" } else { " syncs" })
+        @for note in advice::notes(window, occurrence) { br; span.note { "Clocks: " (note) } }
+    }
+}
+
 /// What was last done, newest first.
 fn changes(it: &Snapshot, journal: &[JournalLine]) -> Markup {
     html! {
-        section aria-labelledby="recent" {
+        section.recent aria-labelledby="recent" {
             h2 #recent { "Recent" }
             @if journal.is_empty() { p.quiet { "Nothing has happened yet." } }
             ol.list { @for line in journal.iter().rev() { li { (change(it, line)) } } }
@@ -463,8 +482,9 @@ fn maybe(at: Option<DateTime<Utc>>, it: &Snapshot) -> Markup {
 
 /// An instant as clocks in this zone show it; the script adds the reader's.
 fn time(at: DateTime<Utc>, zone: &Zone) -> Markup {
-    let shown = super::times::local(at, zone).format("%a %-d %b %H:%M");
+    let at_local = super::times::local(at, zone);
+    let shown = at_local.format("%a %-d %b %H:%M");
     html! {
-        time datetime=(at.to_rfc3339_opts(SecondsFormat::Secs, true)) { (shown) " " (zone.abbreviation(at)) }
+        time datetime=(at_local.to_rfc3339_opts(SecondsFormat::Secs, false)) { (shown) " " (zone.abbreviation(at)) }
     }
 }

@@ -119,6 +119,7 @@ fn routes(source: Arc<Source>) -> Router {
         .route("/window/{name}", get(window))
         .route("/style.css", file("text/css; charset=utf-8", include_str!("page/style.css")))
         .route("/script.js", file("text/javascript; charset=utf-8", include_str!("page/script.js")))
+        .route("/icon.svg", file(svg::CONTENT_TYPE, include_str!("page/icon.svg")))
         .route("/calendar.ics", get(calendar))
         .route("/timeline.svg", get(timeline))
         .route("/healthz", get(healthz))

@@ -1,12 +1,13 @@
 //! A span of time by window as one picture: `/timeline.svg` and
 //! `upcoming --format svg`. It is light or dark as its reader's system is.
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use maud::{Markup, PreEscaped, html};
 
+use super::axis::Axis;
 use super::times;
 use crate::domain::calendar::Calendar;
-use crate::domain::window::{Occurrence, Window};
+use crate::domain::window::Window;
 use crate::domain::zone::Zone;
 
 /// What it is served as.
@@ -14,9 +15,6 @@ pub const CONTENT_TYPE: &str = "image/svg+xml";
 
 /// More windows than these are counted, not drawn.
 const MOST_WINDOWS: usize = 100;
-
-/// More occurrences of a window than this are not drawn one by one.
-const MOST_BARS: usize = 400;
 
 /// More days than this are not named one by one.
 const MOST_DAYS_NAMED: i64 = 14;
@@ -39,11 +37,14 @@ const DAY: i64 = 75;
 /// What is shorter is still seen.
 const NARROWEST: i64 = 3;
 
+/// Where the words on what the bars mean begin.
+const LEGEND: i64 = WIDTH - 340;
+
 const STYLE: &str = "text{font:14px system-ui,sans-serif;fill:#16202c}.soft{fill:#566273;font-size:12px}\
 .paper{fill:#fff}.ground{fill:#eceff4}.tick{stroke:#c3cad4}.bar{fill:#3d78de}.now{stroke:#c22a35;stroke-width:2}\
-.nowword{fill:#c22a35;font-size:12px}\
+.nowword{fill:#c22a35;font-size:12px}.hatch{stroke:#3d78de;stroke-width:3}.lead{stroke:#3d78de}\
 @media(prefers-color-scheme:dark){text{fill:#e8edf4}.soft{fill:#a0acbc}.paper{fill:#181f29}.ground{fill:#222b37}\
-.tick{stroke:#3a4657}.bar{fill:#5c94f5}.now{stroke:#ff6b75}.nowword{fill:#ff6b75}}";
+.tick{stroke:#3a4657}.bar{fill:#5c94f5}.now{stroke:#ff6b75}.nowword{fill:#ff6b75}.hatch,.lead{stroke:#5c94f5}}";
 
 /// What is drawn.
 #[derive(Debug)]
@@ -60,64 +61,6 @@ pub struct Timeline<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// Where an instant of `[from, until)` is on a line that is so long.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Axis {
-    pub(super) from: DateTime<Utc>,
-    pub(super) until: DateTime<Utc>,
-    pub(super) length: i64,
-}
-
-impl Axis {
-    pub(super) fn at(&self, instant: DateTime<Utc>) -> i64 {
-        let whole = (self.until - self.from).num_milliseconds().max(1);
-        let part = (instant.clamp(self.from, self.until) - self.from).num_milliseconds();
-        i64::try_from(i128::from(part) * i128::from(self.length) / i128::from(whole)).unwrap_or(0)
-    }
-
-    /// From where to where the window is open, at least so long, with the first
-    /// occurrence of each bar and the last; what would touch is one bar.
-    pub(super) fn bars(&self, window: &Window, narrowest: i64) -> Vec<Bar> {
-        let mut bars: Vec<Bar> = Vec::new();
-        for it in window.occurrences(self.from, self.until) {
-            let from = self.at(it.opens).min(self.length - narrowest);
-            let until = self.at(it.closes).max(from + narrowest);
-            let is_full = bars.len() == MOST_BARS;
-            match bars.last_mut() {
-                Some(last) if from <= last.until => {
-                    last.until = last.until.max(until);
-                    last.closes = last.closes.max(it.closes);
-                    last.number += 1;
-                }
-                _ if is_full => break,
-                _ => bars.push(Bar::of(&it, from, until)),
-            }
-        }
-        bars
-    }
-}
-
-/// Occurrences that are drawn as one.
-#[derive(Debug)]
-pub(super) struct Bar {
-    pub(super) from: i64,
-    pub(super) until: i64,
-    opens: DateTime<Utc>,
-    closes: DateTime<Utc>,
-    number: usize,
-}
-
-impl Bar {
-    fn of(it: &Occurrence, from: i64, until: i64) -> Self {
-        Self { from, until, opens: it.opens, closes: it.closes, number: 1 }
-    }
-
-    fn told(&self, zone: &Zone) -> String {
-        let span = format!("{} to {}", times::show(self.opens, zone), times::show(self.closes, zone));
-        if self.number == 1 { span } else { format!("{} occurrences, {span}", self.number) }
-    }
-}
-
 impl Timeline<'_> {
     /// The picture, a document of its own.
     pub fn draw(&self) -> String {
@@ -131,11 +74,13 @@ impl Timeline<'_> {
                 title id="title" { "Maintenance windows from " (times::show(self.from, self.zone)) " to " (times::show(self.until, self.zone)) }
                 desc id="desc" { (self.described(drawn)) }
                 style { (PreEscaped(STYLE)) }
+                defs { (hatch()) }
                 rect class="paper" width=(WIDTH) height=(height) rx="12" {}
                 @for (index, window) in (0_i64..).zip(drawn) { (Self::row(window, TOP + ROW * index, axis)) }
                 (self.days(axis, bottom))
                 @if drawn.is_empty() { text x=(LEFT) y=(TOP + 22) { "There are no windows." } }
                 (self.now(axis, bottom))
+                @if drawn.iter().any(|it| !it.lead.is_zero()) { (Self::legend(bottom + 10)) }
                 text class="soft" x=(LEFT) y=(bottom + 20) {
                     "Days are those of " (self.zone.name()) "."
                     @if windows.len() > drawn.len() { " And " (windows.len() - drawn.len()) " more windows." }
@@ -166,24 +111,38 @@ impl Timeline<'_> {
             g {
                 text x="16" y=(y + 20) { title { (name) } (short) }
                 rect class="ground" x=(LEFT) y=(y + 4) width=(axis.length) height=(ROW - 8) rx="4" {}
-                @for bar in axis.bars(window, NARROWEST) {
-                    rect class="bar" x=(LEFT + bar.from) y=(y + 8) width=(bar.until - bar.from) height=(ROW - 16) rx="2" {
+                @for bar in axis.bars_of(window, NARROWEST) {
+                    g {
                         title { (name) ": " (bar.told(window.times.zone())) }
+                        @if let Some((from, until)) = bar.lead() { (Self::lead(LEFT + from, y + 8, until - from, ROW - 16)) }
+                        @if let Some((from, until)) = bar.open() {
+                            rect class="bar" x=(LEFT + from) y=(y + 8) width=(until - from) height=(ROW - 16) rx="2" {}
+                        }
                     }
                 }
             }
         }
     }
 
+    /// What comes before a window opens differs in its pattern, not in colour.
+    fn lead(x: i64, y: i64, width: i64, height: i64) -> Markup {
+        html! { rect class="lead" fill="url(#hatch)" x=(x) y=(y) width=(width) height=(height) {} }
+    }
+
+    fn legend(y: i64) -> Markup {
+        html! {
+            (Self::lead(LEGEND, y, 28, 12))
+            text class="soft" x=(LEGEND + 36) y=(y + 10) { "paused before the window opens" }
+            rect class="bar" x=(LEGEND + 256) y=(y) width="28" height="12" rx="2" {}
+            text class="soft" x=(LEGEND + 292) y=(y + 10) { "open" }
+        }
+    }
+
     fn days(&self, axis: Axis, bottom: i64) -> Markup {
-        let first = self.zone.civil(self.from).date();
         let days = (self.until - self.from).num_days() + 1;
         let step = usize::try_from((days + MOST_DAYS_NAMED - 1) / MOST_DAYS_NAMED).unwrap_or(1).max(1);
-        let dates = (0..=days).step_by(step).map(|day| first + TimeDelta::days(day));
-        let midnights = dates.map(|date| (date, self.zone.instant(date.and_time(NaiveTime::MIN))));
-        let shown: Vec<_> = midnights.filter(|(_, at)| self.from <= *at && *at < self.until).collect();
         html! {
-            @for (date, at) in shown {
+            @for (date, at) in axis.midnights(self.zone).step_by(step) {
                 @let x = LEFT + axis.at(at);
                 line class="tick" x1=(x) y1=(TOP - 8) x2=(x) y2=(bottom) {}
                 @if x + DAY < WIDTH { text class="soft" x=(x + 4) y=(TOP - 12) { (date.format("%a %-d %b")) } }
@@ -199,6 +158,15 @@ impl Timeline<'_> {
                 line class="now" x1=(x) y1="30" x2=(x) y2=(bottom) {}
                 text class="nowword" x=(x.min(WIDTH - NOW) + 4) y="26" { "now, " (times::show(self.now, self.zone)) }
             }
+        }
+    }
+}
+
+/// The pattern of a pause before its window opens.
+pub(super) fn hatch() -> Markup {
+    html! {
+        pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
+            line class="hatch" x1="0" y1="0" x2="0" y2="6" {}
         }
     }
 }

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod container;
 mod daemon;
+mod devtools;
 mod faults;
 mod fuzz;
 mod growth;

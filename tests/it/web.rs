@@ -23,7 +23,7 @@ use intermission::domain::calendar::Calendar;
 use intermission::domain::event::{Event, EventKind};
 use intermission::domain::hold::HoldState;
 use intermission::domain::preflight::Preflight;
-use intermission::domain::sync::{Name, SyncKind};
+use intermission::domain::sync::{Name, SyncKind, SyncRef};
 use intermission::domain::zone::Zone;
 use intermission::metrics::{Metrics, Operation};
 use intermission::reconcile::{Planned, RowReport, RowState, Why};
@@ -47,6 +47,10 @@ fn at(text: &str) -> DateTime<Utc> {
 
 fn id(number: u128) -> Uuid {
     Uuid::from_u128(0x248d_f4b7_aa70_47b8_a036_0000_0000_0000 + number)
+}
+
+fn sync(number: u128) -> SyncRef {
+    SyncRef { organization: Name::from("default"), kind: SyncKind::Model, id: id(number) }
 }
 
 /// The calendar of a configuration file.
@@ -102,6 +106,7 @@ fn well() -> Snapshot {
         warnings: vec![],
         is_written: true,
         zone,
+        names: [(1, "Customers to CRM"), (2, HOSTILE)].map(|(it, name)| (sync(it), name.to_owned())).into(),
         calendar: Some(config.calendar),
     }
 }

@@ -16,6 +16,7 @@ pub(in crate::web) fn page(it: &Snapshot, why: &Why, journal: &[JournalLine]) ->
         &html! {
             (headline(it, why, &name))
             (holders(it, why))
+            (super::timeline::of_sync(it, &why.sync))
             @if let Some(row) = &why.row { (row_of(it, row)) }
             (changes(it, journal))
         },

@@ -39,6 +39,7 @@ fn in_force(it: &Snapshot, window: &Window, journal: &[JournalLine]) -> Markup {
         window.name.as_str(),
         &html! {
             (headline(it, window))
+            (super::timeline::of_window(it, window))
             (occurrences(it, window))
             (syncs(it, window))
             (changes(it, journal))
@@ -111,7 +112,7 @@ fn occurrences(it: &Snapshot, window: &Window) -> Markup {
                     li {
                         (time(occurrence.opens, zone)) " to " (time(occurrence.closes, zone))
                         @if occurrence.opens <= it.at { " " span class="badge paused" { "open" } }
-                        br; span.quiet { "lasts " (span(occurrence.closes - occurrence.opens)) }
+                        span.quiet { ", " (span(occurrence.closes - occurrence.opens)) }
                         @for note in advice::notes(window, occurrence) { br; span.note { "Clocks: " (note) } }
                     }
                 }
@@ -128,15 +129,15 @@ fn syncs(it: &Snapshot, window: &Window) -> Markup {
             h2 #syncs { "Its syncs (" (window.syncs.len()) ")" }
             @if window.syncs.is_empty() { p.quiet { "None." } }
             ul.list {
-                @for member in window.syncs.iter().take(MOST_ROWS) { li { (member_of(window, member, rows.get(member).copied())) } }
+                @for member in window.syncs.iter().take(MOST_ROWS) { li { (member_of(it, window, member, rows.get(member).copied())) } }
             }
             @if window.syncs.len() > MOST_ROWS { p.quiet { "And " (window.syncs.len() - MOST_ROWS) " more" } }
         }
     }
 }
 
-fn member_of(window: &Window, member: &SyncRef, row: Option<&RowReport>) -> Markup {
-    let name = row.and_then(|it| it.name.clone()).unwrap_or_else(|| member.id.to_string());
+fn member_of(it: &Snapshot, window: &Window, member: &SyncRef, row: Option<&RowReport>) -> Markup {
+    let name = row.and_then(|it| it.name.clone()).unwrap_or_else(|| it.name_of(member));
     html! {
         (sync::link(member, &name)) " "
         @if let Some(row) = row {

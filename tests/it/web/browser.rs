@@ -1,72 +1,174 @@
-//! The page in a real browser.
+//! The pages in a real browser.
 
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
-use super::{Stage, held, id, overdue, well};
+use chrono::TimeDelta;
+use intermission::reconcile::{OrderReport, RowState};
 
-/// What the browser sees in the end, or nothing if there is none.
-fn seen(stage: &Stage, path: &str, budget_ms: u32) -> Option<String> {
-    let home = tempfile::tempdir().unwrap();
-    let output = Command::new("chromium")
-        .args([
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-        ])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
-        .arg(format!("--user-data-dir={}", home.path().display()))
-        .arg(format!("--virtual-time-budget={budget_ms}"))
-        .args(["--dump-dom", &stage.url(path)])
-        .stdin(Stdio::null())
-        .output();
-    let Ok(output) = output else {
-        crate::skipped::skipped("chromium is not installed, so no browser has seen the page");
-        return None;
-    };
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        text.contains("</html>") || text.contains("</svg>"),
-        "{text}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Some(text)
-}
+use super::{Name, Snapshot, Stage, at, calendar_of, held, id, overdue, rejected, row, well};
+use crate::devtools::{Browser, LOOKS};
 
 /// The loop answers differently once it has been asked: what the browser shows
 /// in the end came without a reload, which the script counts.
 #[test]
 fn the_page_follows_what_happens_without_being_loaded_again() {
+    let Some(mut browser) = Browser::start() else { return };
     let stage = Stage::then(well(), overdue());
-    let Some(page) = seen(&stage, "/", 30_000) else { return };
-    assert!(page.contains("OVERDUE: 1 sync is still paused"), "{page}");
-    assert!(page.contains("data-refreshed="), "{page}");
-    assert!(page.contains("where you are"), "times are told in the reader's zone: {page}");
+    browser.open(&stage.url("/"));
+    assert!(browser.text().contains("All is well: nothing is paused"));
+    browser.until("document.documentElement.dataset.refreshed");
+    let told = browser.text();
+    assert!(told.contains("OVERDUE: 1 sync is still paused"), "{told}");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn whoever_reads_with_the_keyboard_keeps_the_place_while_the_page_follows() {
+    let Some(mut browser) = Browser::start() else { return };
+    let stage = Stage::then(well(), held());
+    browser.open(&stage.url("/"));
+    browser.eval("document.querySelectorAll('a[href=\"/window/nightly-load\"]')[1].focus()");
+    browser.until("document.documentElement.dataset.refreshed");
+    assert!(browser.text().contains("All is well: 1 sync is paused"));
+    assert_eq!(browser.eval("document.activeElement.getAttribute('href')"), "/window/nightly-load");
+    assert_eq!(browser.eval("document.activeElement.isConnected"), true);
+}
+
+#[test]
+fn times_are_told_in_the_readers_zone_too_where_it_is_another() {
+    let Some(mut browser) = Browser::start() else { return };
+    let stage = Stage::showing(held());
+    let yours = "document.querySelector('.verdict time').dataset.yours || ''";
+    for (zone, expected) in [("America/New_York", "Sun"), ("Europe/Paris", "")] {
+        browser.live_in(zone);
+        browser.open(&stage.url("/"));
+        let told = browser.eval(yours).as_str().unwrap().to_owned();
+        assert!(told.starts_with(expected) && expected.is_empty() == told.is_empty(), "{zone}: {told}");
+        assert_eq!(
+            browser.eval("document.querySelector('.verdict time').title.endsWith('where you are')"),
+            true
+        );
+    }
 }
 
 #[test]
 fn a_browser_runs_nothing_that_people_wrote() {
+    let Some(mut browser) = Browser::start() else { return };
     let stage = Stage::showing(held());
-    let Some(page) = seen(&stage, "/", 1000) else { return };
-    assert!(!page.contains("<img") && !page.contains("<script>"), "{page}");
-    assert!(page.contains("Customers to CRM"), "{page}");
-}
-
-#[test]
-fn the_pages_of_syncs_and_windows_follow_what_happens_too() {
-    for path in [format!("/sync/default/model/{}", id(1)), "/window/snowflake-patching".to_owned()] {
-        let stage = Stage::showing(held());
-        let Some(page) = seen(&stage, &path, 30_000) else { return };
-        assert!(page.contains("data-refreshed=") && page.contains("where you are"), "{page}");
-        assert!(page.contains("Customers to CRM"), "{page}");
-        assert!(!page.contains("<img") && !page.contains("<script>"), "{page}");
+    for path in
+        ["/".to_owned(), format!("/sync/default/model/{}", id(1)), "/window/snowflake-patching".to_owned()]
+    {
+        browser.open(&stage.url(&path));
+        browser.until("document.documentElement.dataset.refreshed");
+        assert_eq!(browser.eval("document.querySelectorAll('img, body script').length"), 0, "{path}");
+        let told = browser.text();
+        assert!(told.contains("Customers to CRM") && told.contains("onerror=alert"), "{path}: {told}");
+        assert_eq!(browser.complaints(), [""; 0]);
     }
 }
 
 #[test]
 fn a_browser_can_read_the_picture() {
-    let Some(picture) = seen(&Stage::showing(held()), "/timeline.svg", 1000) else { return };
-    assert!(picture.contains("nightly-load") && !picture.contains("parsererror"), "{picture}");
+    let Some(mut browser) = Browser::start() else { return };
+    browser.open(&Stage::showing(busy()).url("/timeline.svg"));
+    let told = browser.eval("document.documentElement.textContent").as_str().unwrap().to_owned();
+    assert!(told.contains("nightly-load") && told.contains("paused before the window opens"), "{told}");
+    assert_eq!(browser.eval("document.querySelectorAll('parsererror').length"), 0);
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn what_the_policy_refuses_is_heard() {
+    let Some(mut browser) = Browser::start() else { return };
+    let stage = Stage::showing(well());
+    for refused in [
+        "document.body.append(Object.assign(document.createElement('style'), { textContent: 'a {}' }))",
+        "document.body.append(Object.assign(document.createElement('img'), { src: 'http://127.0.0.1:9/' }))",
+        "document.body.append(Object.assign(document.createElement('script'), { textContent: '0' }))",
+        "document.body.setAttribute('style', 'color: red')",
+    ] {
+        browser.open(&stage.url("/"));
+        assert_eq!(browser.complaints(), [""; 0]);
+        browser.eval(&format!("void {refused}"));
+        let complaints = browser.complaints();
+        assert!(
+            complaints.iter().any(|it| it.contains("Content Security Policy")),
+            "{refused}: {complaints:?}"
+        );
+    }
+}
+
+/// A night with much to tell: leads, many syncs, names of all lengths, orders.
+pub(super) fn busy() -> Snapshot {
+    let text = "[[window]]\nname = \"snowflake-patching\"\nstart = \"0 22 * * SAT\"\nend = \"06:00\"\nlead = \"2h\"\n\
+                description = \"CHG-1234: the warehouse's vendor patches its machines\"\nsyncs = [SYNCS]\n\
+                [[window]]\nname = \"nightly-load\"\ntimezone = \"America/New_York\"\nstart = \"30 1 * * *\"\n\
+                duration = \"3h\"\nlead = \"30m\"\nsyncs = [SYNCS]\n\
+                [[window]]\nname = \"a-window-with-quite-a-long-name-of-its-own\"\nstart = \"*/30 8-17 * * MON-FRI\"\n\
+                duration = \"10m\"\nbulk_syncs = [\"ID9\"]\n\
+                [[window]]\nname = \"year-end\"\nstart = 2026-12-31T18:00:00\nend = 2027-01-01T06:00:00\nbulk_syncs = [\"ID9\"]\n";
+    let ids: Vec<_> = (1..=20).map(|it| format!("\"{}\"", id(it))).collect();
+    let text = text.replace("SYNCS", &ids.join(", ")).replace("ID9", &id(99).to_string());
+    let mut it = overdue();
+    let now = at("2026-11-28T23:30:00Z");
+    it.at = now;
+    it.calendar = Some(calendar_of(&text, now));
+    it.names = (1..=15)
+        .map(|number| (super::sync(number), format!("Sync number {number}, from here to there")))
+        .collect();
+    let until = at("2026-11-29T05:00:00Z");
+    let states = [RowState::Held, RowState::Pausing, RowState::Skipped, RowState::Held, RowState::Exempt];
+    for (number, state) in (2..).zip(states) {
+        it.status.syncs.push(row(number, &format!("Sync number {number}, from here to there"), state, until));
+    }
+    it.status.syncs.remove(1);
+    it.status.orders = vec![OrderReport {
+        name: Name::from("operator#7"),
+        what: "extend".to_owned(),
+        from: now - TimeDelta::hours(1),
+        until,
+        reason: "CHG-1234: the vendor needs longer".to_owned(),
+        by: "alice (1000)".to_owned(),
+        window: Some(Name::from("snowflake-patching")),
+        syncs: Some(20),
+    }];
+    it
+}
+
+/// Nothing has to be scrolled sideways but what scrolls by itself, and no words
+/// lie outside of the page. With `INTERMISSION_PICTURES` naming a directory,
+/// what the browser shows is left there to be looked at.
+#[test]
+fn the_pages_fit_every_screen_and_paper() {
+    let Some(mut browser) = Browser::start() else { return };
+    let pictures = std::env::var_os("INTERMISSION_PICTURES").map(PathBuf::from);
+    let (sync, window) = (format!("/sync/default/model/{}", id(1)), "/window/snowflake-patching".to_owned());
+    for (name, snapshot, path) in [
+        ("well", well(), "/"),
+        ("held", held(), "/"),
+        ("overdue", overdue(), "/"),
+        ("rejected", rejected(), "/"),
+        ("busy", busy(), "/"),
+        ("sync", busy(), &sync),
+        ("window", busy(), &window),
+        ("missing", well(), "/window/nowhere"),
+        ("picture", busy(), "/timeline.svg"),
+    ] {
+        let stage = Stage::showing(snapshot);
+        for look in LOOKS {
+            browser.look(look);
+            browser.live_in("Europe/Berlin");
+            browser.open(&stage.url(path));
+            if path != "/timeline.svg" {
+                let wide = browser.eval("document.documentElement.scrollWidth");
+                assert!(wide.as_u64().unwrap() <= u64::from(look.width), "{name} at {look:?} is {wide} wide");
+            }
+            if let Some(directory) = &pictures {
+                browser.picture(&directory.join(format!("{name}-{}.png", look.name)));
+            }
+        }
+        if let Some(directory) = &pictures {
+            std::fs::write(directory.join(format!("{name}.pdf")), browser.print()).unwrap();
+        }
+    }
 }

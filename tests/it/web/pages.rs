@@ -6,7 +6,7 @@ use intermission::domain::sync::{Name, SyncKind, SyncRef};
 use intermission::domain::window::Occurrence;
 use intermission::reconcile::{Holder, OrderReport, RowState, Wanted, Why};
 
-use super::{HOSTILE, Snapshot, Stage, at, held, id, overdue, row, well};
+use super::{HOSTILE, Snapshot, Stage, at, browser::busy, held, id, overdue, row, well};
 
 /// What the loop knows of the first sync on Saturday night.
 pub(super) fn why() -> Why {
@@ -137,6 +137,57 @@ fn a_window_that_only_a_hold_names_has_a_page_too() {
         syncs: Some(1),
     }];
     assert!(Stage::showing(snapshot).ok("/").contains("<a href=\"/#orders\">operator#7</a>"));
+}
+
+/// A part of the page, from these words to those.
+fn part<'a>(page: &'a str, from: &str, until: &str) -> &'a str {
+    let (_, rest) = page.split_once(from).unwrap_or_else(|| panic!("{from}: {page}"));
+    rest.split_once(until).unwrap_or_else(|| panic!("{until}: {rest}")).0
+}
+
+#[test]
+fn the_status_page_shows_by_sync_who_is_held_and_who_is_next_and_counts_the_others() {
+    let page = Stage::showing(busy()).ok("/");
+    let by_sync = part(&page, "id=\"by-sync\"", "</section>");
+    let told = words(by_sync);
+    // The one that is overdue comes first, then what is held, then what comes next.
+    let mut order = [1, 2, 3, 5, 4, 6, 7, 8].map(|it| told.find(&format!("Sync number {it}, from")));
+    assert!(order.iter().all(Option::is_some), "{told}");
+    assert!(order.is_sorted(), "{order:?}: {told}");
+    order.sort_unstable();
+    assert_eq!(by_sync.matches("<li class=\"row sync\">").count(), order.len());
+    assert!(told.contains("And 13 more, which are paused later or not at all"), "{told}");
+    // Each says which windows cover it when, also to whom the picture says nothing.
+    assert_eq!(by_sync.matches("<a href=\"/window/nightly-load\">").count(), 8);
+    assert_eq!(by_sync.matches("aria-label=\"nightly-load: Sun 2026-11-29 01:30 -05:00 to Sun").count(), 8);
+    assert!(by_sync.contains(", its syncs paused from Sat 2026-12-05 20:00 +01:00\""), "{by_sync}");
+}
+
+#[test]
+fn the_page_of_a_sync_and_of_a_window_has_its_own_row() {
+    let stage = Stage::showing(busy());
+    let sync = stage.ok(&format!("/sync/default/model/{}", id(1)));
+    assert_eq!(sync.matches("<svg class=\"track\"").count(), 2, "two windows cover it: {sync}");
+    let window = stage.ok("/window/nightly-load");
+    assert_eq!(window.matches("<svg class=\"track\"").count(), 1, "{window}");
+    assert!(window.contains("paused before it opens"), "{window}");
+}
+
+#[test]
+fn a_sync_that_only_a_hold_knows_has_a_row_that_says_so() {
+    let mut snapshot = held();
+    snapshot.status.syncs[0].id = id(77);
+    let page = Stage::showing(snapshot).ok("/");
+    let by_sync = part(&page, "id=\"by-sync\"", "</section>");
+    assert!(by_sync.contains("No window covers it."), "{by_sync}");
+}
+
+#[test]
+fn of_a_window_that_opens_often_only_the_next_few_are_listed() {
+    let page = Stage::showing(busy()).ok("/");
+    let upcoming = part(&page, "id=\"upcoming\"", "</section>");
+    assert_eq!(upcoming.matches("/window/a-window-with-quite").count(), 3, "{upcoming}");
+    assert_eq!(upcoming.matches("and again after that").count(), 2, "{upcoming}");
 }
 
 #[test]

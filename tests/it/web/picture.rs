@@ -1,6 +1,6 @@
 //! `/timeline.svg`.
 
-use super::{Snapshot, Stage, held, well};
+use super::{Snapshot, Stage, browser::busy, held, well};
 
 #[test]
 fn the_picture_has_each_window_its_occurrences_and_now() {
@@ -24,6 +24,22 @@ fn the_picture_has_each_window_its_occurrences_and_now() {
     assert_eq!(stage.get("/timeline.svg?until=2036-01-01T00:00:00Z").0, 400);
     let nothing = Snapshot { calendar: None, ..well() };
     assert!(Stage::showing(nothing).ok("/timeline.svg").contains("There are no windows."));
+}
+
+#[test]
+fn what_is_paused_before_a_window_opens_is_hatched_and_said() {
+    let picture = Stage::showing(busy()).ok("/timeline.svg");
+    for told in [
+        "<pattern id=\"hatch\"",
+        "paused before the window opens",
+        "nightly-load: Sun 2026-11-29 01:30 -05:00 to Sun 2026-11-29 04:30 -05:00, its syncs paused from \
+         Sun 2026-11-29 01:00 -05:00",
+    ] {
+        assert!(picture.contains(told), "{told}: {picture}");
+    }
+    // Seven nights, Saturday, and the legend.
+    assert_eq!(picture.matches("fill=\"url(#hatch)\"").count(), 7 + 1 + 1, "{picture}");
+    assert!(!Stage::showing(held()).ok("/timeline.svg").contains("paused before"), "no window has a lead");
 }
 
 #[test]
