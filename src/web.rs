@@ -23,6 +23,8 @@ use tokio::sync::{mpsc, oneshot};
 pub mod api;
 mod axis;
 mod connection;
+#[cfg(test)]
+mod contrast;
 pub mod ics;
 mod page;
 pub mod peer;

@@ -58,7 +58,7 @@ pub(super) fn draw(it: &Snapshot) -> Markup {
                 (by_sync::draw(it, &axis))
                 p.quiet {
                     "Days are those of " (it.zone.name()) ". "
-                    a href="/timeline.svg" { "The windows as a picture" }
+                    a.screen href="/timeline.svg" { "The windows as a picture" }
                 }
             }
         }
@@ -153,7 +153,7 @@ fn track(it: &Snapshot, axis: &Axis, bars: &[Bar], name: &str, zone: &Zone) -> M
             }
             @for bar in bars { (bar_of(bar, name, zone)) }
             @let now = Part(axis.at(it.at));
-            line.now x1=(now) y1="0" x2=(now) y2="100%" {}
+            @for class in ["rim", "now"] { line class=(class) x1=(now) y1="0" x2=(now) y2="100%" {} }
         }
     }
 }

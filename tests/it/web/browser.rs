@@ -135,12 +135,44 @@ pub(super) fn busy() -> Snapshot {
     it
 }
 
-/// Nothing has to be scrolled sideways but what scrolls by itself, and no words
-/// lie outside of the page. With `INTERMISSION_PICTURES` naming a directory,
-/// what the browser shows is left there to be looked at.
+/// What the browser finds that cannot be told from what it is on: the words,
+/// the colours and their ratio by WCAG. On paper what is behind words is white.
+const FAINT: &str = r"(isPaper => {
+    const parts = (colour) => colour.match(/[\d.]+/g).map(Number);
+    const linear = (part) => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    const behind = (it) => {
+        for (; it && !isPaper; it = it.parentElement) {
+            const colour = parts(getComputedStyle(it).backgroundColor);
+            if (colour.length === 3 || colour[3] > 0) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = [];
+    let seen = 0;
+    while (walker.nextNode()) {
+        const [words, it] = [walker.currentNode.textContent.trim(), walker.currentNode.parentElement];
+        const range = document.createRange();
+        range.selectNodeContents(walker.currentNode);
+        if (!words || range.getBoundingClientRect().width === 0 || it.closest('title')) continue;
+        const style = getComputedStyle(it);
+        const [on, ground] = [parts(it.closest('svg') ? style.fill : style.color), behind(it)];
+        const [a, b] = [light(on), light(ground)].sort((a, b) => b - a);
+        const ratio = (a + 0.05) / (b + 0.05);
+        seen += 1;
+        if (ratio < 4.5) found.push(`${words}: ${on} on ${ground} is ${ratio.toFixed(2)}`);
+    }
+    return seen < 10 ? ['there are hardly any words'] : found;
+})";
+
+/// Nothing has to be scrolled sideways but what scrolls by itself, and all
+/// words can be read. With `INTERMISSION_PICTURES` naming a directory, what the
+/// browser shows is left there to be looked at.
 #[test]
-fn the_pages_fit_every_screen_and_paper() {
+fn the_pages_fit_every_screen_and_paper_and_can_be_read_there() {
     let Some(mut browser) = Browser::start() else { return };
+    browser.live_in("Europe/Berlin");
     let pictures = std::env::var_os("INTERMISSION_PICTURES").map(PathBuf::from);
     let (sync, window) = (format!("/sync/default/model/{}", id(1)), "/window/snowflake-patching".to_owned());
     for (name, snapshot, path) in [
@@ -157,11 +189,14 @@ fn the_pages_fit_every_screen_and_paper() {
         let stage = Stage::showing(snapshot);
         for look in LOOKS {
             browser.look(look);
-            browser.live_in("Europe/Berlin");
             browser.open(&stage.url(path));
             if path != "/timeline.svg" {
                 let wide = browser.eval("document.documentElement.scrollWidth");
                 assert!(wide.as_u64().unwrap() <= u64::from(look.width), "{name} at {look:?} is {wide} wide");
+            }
+            if !["missing", "picture"].contains(&name) {
+                let faint = browser.eval(&format!("{FAINT}({})", look.media == "print"));
+                assert_eq!(faint, serde_json::json!([]), "{name} at {look:?}");
             }
             if let Some(directory) = &pictures {
                 browser.picture(&directory.join(format!("{name}-{}.png", look.name)));
@@ -171,4 +206,24 @@ fn the_pages_fit_every_screen_and_paper() {
             std::fs::write(directory.join(format!("{name}.pdf")), browser.print()).unwrap();
         }
     }
+}
+
+/// A4 less its margins, at 96 dots an inch.
+const SHEET: u64 = 1031;
+
+#[test]
+fn on_paper_the_timeline_is_whole_on_the_first_sheet() {
+    let Some(mut browser) = Browser::start() else { return };
+    let [.., paper] = LOOKS;
+    browser.look(paper);
+    let stage = Stage::showing(busy());
+    browser.open(&stage.url("/"));
+    let ends = browser.eval("Math.ceil(document.querySelector('.chart').getBoundingClientRect().bottom)");
+    assert!(ends.as_u64().unwrap() <= SHEET, "the timeline ends at {ends}");
+    let links = browser.eval("getComputedStyle(document.querySelector('.chart .screen')).display");
+    assert_eq!(links, "none", "nobody follows a link on paper");
+    let printed = browser.print();
+    let text = String::from_utf8_lossy(&printed);
+    let sheets = text.matches("/Type /Page\n").count();
+    assert!(text.starts_with("%PDF") && (2..=4).contains(&sheets), "{sheets} sheets");
 }
