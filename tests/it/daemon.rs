@@ -1,6 +1,7 @@
 //! The daemon as it is run: a process beside a simulated Polytomic, judged by
 //! what the API wrote down.
 
+mod browser;
 mod crash;
 mod edit;
 mod executions;

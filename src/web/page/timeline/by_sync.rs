@@ -26,7 +26,7 @@ pub(super) fn draw(it: &Snapshot, axis: &Axis) -> Markup {
     let rows = rows(it);
     let shown = nearest(it);
     let covered = it.calendar.iter().flat_map(Calendar::syncs);
-    let number = covered.cloned().chain(rows.keys().cloned()).collect::<BTreeSet<_>>().len();
+    let number = covered.chain(rows.keys()).collect::<BTreeSet<_>>().len();
     html! {
         h3 #by-sync { "By sync" }
         @if shown.is_empty() { p.quiet { "No window has any." } }
