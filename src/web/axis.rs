@@ -195,7 +195,7 @@ mod tests {
         let first = piece("05T00:30", "05T01:00", "05T02:00");
         let span = "Tue 2026-05-05 01:00 +00:00 to Tue 2026-05-05";
         let lead = ", its syncs paused from Tue 2026-05-05 00:30 +00:00";
-        assert_eq!(told(&[first.clone()]), [format!("{span} 02:00 +00:00{lead}")]);
+        assert_eq!(told(std::slice::from_ref(&first)), [format!("{span} 02:00 +00:00{lead}")]);
         let both = [first, piece("05T02:00", "05T02:00", "05T03:00")];
         assert_eq!(told(&both), [format!("2 occurrences, {span} 03:00 +00:00{lead}")]);
     }

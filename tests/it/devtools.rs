@@ -67,7 +67,7 @@ impl Browser {
         let to = child.stdin.take().unwrap();
         let heard = listen(BufReader::new(child.stdout.take().unwrap()));
         let mut browser = Self { child, to, heard, session: None, asked: 0, events: vec![], _home: home };
-        if browser.try_call("Browser.getVersion", json!({})).is_none() {
+        if browser.try_call("Browser.getVersion", &json!({})).is_none() {
             assert_eq!(browser.child.wait().unwrap().code(), Some(69), "the browser does not start");
             crate::skipped::skipped("chromium is not installed, so no browser has seen the pages");
             return None;
@@ -165,12 +165,13 @@ impl Browser {
     }
 
     #[track_caller]
+    #[allow(clippy::needless_pass_by_value, reason = "every call makes its own")]
     fn call(&mut self, method: &str, parameters: Value) -> Value {
-        self.try_call(method, parameters).unwrap_or_else(|| panic!("the browser does not answer {method}"))
+        self.try_call(method, &parameters).unwrap_or_else(|| panic!("the browser does not answer {method}"))
     }
 
     /// `None` if it does not answer.
-    fn try_call(&mut self, method: &str, parameters: Value) -> Option<Value> {
+    fn try_call(&mut self, method: &str, parameters: &Value) -> Option<Value> {
         self.asked += 1;
         let mut message = json!({ "id": self.asked, "method": method, "params": parameters });
         if let Some(session) = &self.session {

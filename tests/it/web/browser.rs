@@ -170,6 +170,7 @@ const FAINT: &str = r"(isPaper => {
 /// words can be read. With `INTERMISSION_PICTURES` naming a directory, what the
 /// browser shows is left there to be looked at.
 #[test]
+#[allow(clippy::disallowed_methods, reason = "where to leave pictures")]
 fn the_pages_fit_every_screen_and_paper_and_can_be_read_there() {
     let Some(mut browser) = Browser::start() else { return };
     browser.live_in("Europe/Berlin");
