@@ -152,6 +152,11 @@ impl Browser {
         self.call("Emulation.setTimezoneOverride", json!({ "timezoneId": zone }));
     }
 
+    /// Runs no script of a page from now on.
+    pub(crate) fn run_no_script(&mut self) {
+        self.call("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
+    }
+
     /// The whole page as a picture, in this file.
     pub(crate) fn picture(&mut self, path: &Path) {
         let shot = self.call("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
@@ -165,7 +170,7 @@ impl Browser {
     }
 
     #[track_caller]
-    #[allow(clippy::needless_pass_by_value, reason = "every call makes its own")]
+    #[expect(clippy::needless_pass_by_value, reason = "every call makes its own")]
     fn call(&mut self, method: &str, parameters: Value) -> Value {
         self.try_call(method, &parameters).unwrap_or_else(|| panic!("the browser does not answer {method}"))
     }

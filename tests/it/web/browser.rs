@@ -23,6 +23,21 @@ fn the_page_follows_what_happens_without_being_loaded_again() {
 }
 
 #[test]
+fn without_its_script_the_page_is_whole_and_loads_itself_anew() {
+    let Some(mut browser) = Browser::start() else { return };
+    browser.run_no_script();
+    browser.open(&Stage::showing(busy()).url("/"));
+    let told = browser.text();
+    for words in ["OVERDUE: 1 sync is still paused", "By sync", "Sync number 8", "Upcoming", "In force"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let again = browser.eval("document.querySelector('noscript meta[http-equiv=refresh]').content");
+    assert_eq!(again, "15", "only where no script runs is this an element");
+    assert_eq!(browser.eval("document.querySelectorAll('[data-yours]').length"), 0);
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
 fn whoever_reads_with_the_keyboard_keeps_the_place_while_the_page_follows() {
     let Some(mut browser) = Browser::start() else { return };
     let stage = Stage::then(well(), held());
@@ -170,7 +185,7 @@ const FAINT: &str = r"(isPaper => {
 /// words can be read. With `INTERMISSION_PICTURES` naming a directory, what the
 /// browser shows is left there to be looked at.
 #[test]
-#[allow(clippy::disallowed_methods, reason = "where to leave pictures")]
+#[expect(clippy::disallowed_methods, reason = "the person who runs the tests says so")]
 fn the_pages_fit_every_screen_and_paper_and_can_be_read_there() {
     let Some(mut browser) = Browser::start() else { return };
     browser.live_in("Europe/Berlin");
