@@ -43,7 +43,7 @@ const PICTURE_PAIRS: &[(&str, &str, f64)] = &[
     ("hatch", "ground", GRAPHICS),
     ("hatch", "paper", GRAPHICS),
     ("now", "paper", GRAPHICS),
-    ("now", "rim", GRAPHICS),
+    ("now", "ground", GRAPHICS),
 ];
 
 type Colours = BTreeMap<String, [u8; 3]>;

@@ -35,17 +35,17 @@ const NOW: i64 = 230;
 const DAY: i64 = 75;
 
 /// What is shorter is still seen.
-const NARROWEST: i64 = 3;
+const NARROWEST: i64 = 5;
 
 /// Where the words on what the bars mean begin.
 const LEGEND: i64 = WIDTH - 340;
 
 pub(super) const STYLE: &str = "text{font:14px system-ui,sans-serif;fill:#16202c}.soft{fill:#566273;font-size:12px}\
-.paper{fill:#fff}.ground{fill:#eceff4}.tick{stroke:#c3cad4}.bar{fill:#3d78de}.rim{stroke:#fff;stroke-width:6}\
+.paper{fill:#fff}.ground{fill:#eceff4}.tick{stroke:#c3cad4}.bar{fill:#3d78de}\
 .now{stroke:#c22a35;stroke-width:2}\
 .nowword{fill:#c22a35;font-size:12px}.hatch{stroke:#3d78de;stroke-width:3}.lead{stroke:#3d78de}\
 @media(prefers-color-scheme:dark){text{fill:#e8edf4}.soft{fill:#a0acbc}.paper{fill:#181f29}.ground{fill:#222b37}\
-.tick{stroke:#3a4657}.bar{fill:#5c94f5}.rim{stroke:#181f29}.now{stroke:#ff6b75}.nowword{fill:#ff6b75}.hatch,.lead{stroke:#5c94f5}}";
+.tick{stroke:#3a4657}.bar{fill:#5c94f5}.now{stroke:#ff6b75}.nowword{fill:#ff6b75}.hatch,.lead{stroke:#5c94f5}}";
 
 /// What is drawn.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ impl Timeline<'_> {
         let is_within = self.from <= self.now && self.now < self.until;
         html! {
             @if is_within {
-                @for class in ["rim", "now"] { line class=(class) x1=(x) y1="30" x2=(x) y2=(bottom) {} }
+                line class="now" x1=(x) y1="30" x2=(x) y2=(bottom) {}
                 text class="nowword" x=(x.min(WIDTH - NOW) + 4) y="26" { "now, " (times::show(self.now, self.zone)) }
             }
         }

@@ -29,7 +29,7 @@ const MOST_TOLD: usize = 10;
 const LENGTH: i64 = 10_000;
 
 /// What is shorter is still seen.
-const NARROWEST: i64 = 30;
+const NARROWEST: i64 = 60;
 
 /// Hundredths of a percent.
 struct Part(i64);
@@ -153,7 +153,7 @@ fn track(it: &Snapshot, axis: &Axis, bars: &[Bar], name: &str, zone: &Zone) -> M
             }
             @for bar in bars { (bar_of(bar, name, zone)) }
             @let now = Part(axis.at(it.at));
-            @for class in ["rim", "now"] { line class=(class) x1=(now) y1="0" x2=(now) y2="100%" {} }
+            line.now x1=(now) y1="0" x2=(now) y2="100%" {}
         }
     }
 }

@@ -111,8 +111,8 @@ fn occurrences(it: &Snapshot, window: &Window) -> Markup {
                 @for occurrence in &next {
                     li {
                         (time(occurrence.opens, zone)) " to " (time(occurrence.closes, zone))
-                        @if occurrence.opens <= it.at { " " span class="badge paused" { "open" } }
                         span.quiet { ", " (span(occurrence.closes - occurrence.opens)) }
+                        @if occurrence.opens <= it.at { " " span class="badge paused" { "open" } }
                         @for note in advice::notes(window, occurrence) { br; span.note { "Clocks: " (note) } }
                     }
                 }

@@ -26,7 +26,8 @@ fn the_page_follows_what_happens_without_being_loaded_again() {
 fn without_its_script_the_page_is_whole_and_loads_itself_anew() {
     let Some(mut browser) = Browser::start() else { return };
     browser.run_no_script();
-    browser.open(&Stage::showing(busy()).url("/"));
+    let stage = Stage::showing(busy());
+    browser.open(&stage.url("/"));
     let told = browser.text();
     for words in ["OVERDUE: 1 sync is still paused", "By sync", "Sync number 8", "Upcoming", "In force"] {
         assert!(told.contains(words), "{words}: {told}");
@@ -85,7 +86,8 @@ fn a_browser_runs_nothing_that_people_wrote() {
 #[test]
 fn a_browser_can_read_the_picture() {
     let Some(mut browser) = Browser::start() else { return };
-    browser.open(&Stage::showing(busy()).url("/timeline.svg"));
+    let stage = Stage::showing(busy());
+    browser.open(&stage.url("/timeline.svg"));
     let told = browser.eval("document.documentElement.textContent").as_str().unwrap().to_owned();
     assert!(told.contains("nightly-load") && told.contains("paused before the window opens"), "{told}");
     assert_eq!(browser.eval("document.querySelectorAll('parsererror').length"), 0);
