@@ -230,7 +230,7 @@ fn troubles(it: &Snapshot) -> Markup {
         @if !it.status.selection_errors.is_empty() {
             section.notice role="alert" {
                 h2 { "What windows select" }
-                ul { @for line in &it.status.selection_errors { li { (line) } } }
+                ul { @for line in &it.status.selection_errors { li { (linked(it, line)) } } }
             }
         }
         @for told in it.status.preflights.iter().filter(|it| it.error.is_some()).take(MOST_UPCOMING) {
@@ -286,7 +286,7 @@ fn hold(it: &Snapshot, row: &RowReport) -> Markup {
                 span.id { (row.kind) " " (row.id) @if row.organization.as_str() != "default" { ", " (row.organization) } }
             }
             td data-label="State" {
-                span class=(badge(row)) { (if row.overdue_seconds > 0 { "overdue".to_owned() } else { row.state_in_words() }) }
+                span class=(badge(row)) { (state_of(row)) }
             }
             td data-label="Windows" {
                 @if row.windows.is_empty() { "–" }
@@ -348,6 +348,17 @@ fn window_link(it: &Snapshot, name: &Name) -> Markup {
     }
 }
 
+/// A sentence about ``window `NAME` ``, with the way to its page.
+fn linked(it: &Snapshot, text: &str) -> Markup {
+    let named = text.split_once("window `").and_then(|(before, rest)| Some((before, rest.split_once('`')?)));
+    html! {
+        @match named {
+            Some((before, (name, after))) => { (before) "window `" (window_link(it, &Name::from(name))) "`" (after) }
+            None => { (text) }
+        }
+    }
+}
+
 /// Where the page of a sync is. Names of organizations are safe in an address.
 fn sync_url(it: &SyncRef) -> String {
     format!("/sync/{}/{}/{}", it.organization, it.kind, it.id)
@@ -356,6 +367,11 @@ fn sync_url(it: &SyncRef) -> String {
 /// Which sync a row is about.
 fn row_sync(row: &RowReport) -> SyncRef {
     SyncRef { organization: row.organization.clone(), kind: row.kind, id: row.id }
+}
+
+/// What its badge says.
+fn state_of(row: &RowReport) -> String {
+    if row.overdue_seconds > 0 { "overdue".to_owned() } else { row.state_in_words() }
 }
 
 fn badge(row: &RowReport) -> &'static str {
@@ -456,7 +472,7 @@ fn about(it: &Snapshot) -> Markup {
                         _ => { ": not in force" }
                     }
                 }
-                @for warning in &it.warnings { dt { "Warning" } dd { (warning) } }
+                @for warning in &it.warnings { dt { "Warning" } dd { (linked(it, warning)) } }
                 @for (name, url) in &it.organizations { dt { "Organization " (name) } dd { (url) } }
                 dt { "Time zone data" } dd { (daemon.tzdb) }
                 dt { "Version" } dd { (daemon.version) ", since " (time(daemon.started_at, &it.zone)) }

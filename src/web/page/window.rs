@@ -141,7 +141,7 @@ fn member_of(it: &Snapshot, window: &Window, member: &SyncRef, row: Option<&RowR
     html! {
         (sync::link(member, &name)) " "
         @if let Some(row) = row {
-            span class=(super::badge(row)) { (if row.overdue_seconds > 0 { "overdue" } else { row.state.as_str() }) }
+            span class=(super::badge(row)) { (super::state_of(row)) }
             @if !row.windows.contains(&window.name) { span.quiet { " not by this window" } }
         }
         span.id { (member.kind) " sync " (member.id) }

@@ -191,6 +191,22 @@ fn of_a_window_that_opens_often_only_the_next_few_are_listed() {
 }
 
 #[test]
+fn sentences_about_a_window_lead_to_its_page() {
+    let mut snapshot = well();
+    snapshot.status.selection_errors =
+        ["nightly-load", "removed"].map(|it| format!("window `{it}`: <nothing>")).into();
+    snapshot.warnings = vec!["intermission.toml:7: warning: window `snowflake-patching` is long".to_owned()];
+    let page = Stage::showing(snapshot).ok("/");
+    for told in [
+        "window `<a href=\"/window/nightly-load\">nightly-load</a>`: &lt;nothing&gt;",
+        "window `removed`: &lt;nothing&gt;",
+        "warning: window `<a href=\"/window/snowflake-patching\">snowflake-patching</a>` is long",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+}
+
+#[test]
 fn the_journal_is_told_with_what_the_author_of_the_window_says() {
     for path in ["/".to_owned(), format!("/sync/default/model/{}", id(1))] {
         let told = words(&Stage::showing(held()).ok(&path));

@@ -14,7 +14,7 @@ use crate::domain::sync::{Name, SyncRef};
 use crate::domain::window::{Occurrence, Window};
 use crate::domain::zone::Zone;
 use crate::reconcile::RowReport;
-use crate::web::page::{MOST_WINDOWS, badge, row_sync, sync, time, window_link};
+use crate::web::page::{MOST_WINDOWS, badge, row_sync, state_of, sync, time, window_link};
 
 /// More syncs than this are counted, not drawn.
 const MOST: usize = 8;
@@ -87,7 +87,7 @@ fn row(it: &Snapshot, axis: &Axis, sync: &SyncRef, row: Option<&RowReport>) -> M
             div.whose {
                 b { (sync::link(sync, &it.name_of(sync))) }
                 @if let Some(row) = row {
-                    " " span class=(badge(row)) { (if row.overdue_seconds > 0 { "overdue" } else { row.state.as_str() }) }
+                    " " span class=(badge(row)) { (state_of(row)) }
                     @if let (true, Some(until)) = (row.state.owes_resume(), row.until) { span.quiet { " until " (time(until, &it.zone)) } }
                 }
             }
