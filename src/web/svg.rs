@@ -93,9 +93,17 @@ impl Timeline<'_> {
 
     fn described(&self, windows: &[Window]) -> String {
         let told = windows.iter().map(|window| {
-            let next = window.occurrences(self.from, self.until).next();
-            match next {
-                Some(it) => format!("{} opens {}", window.name, times::show(it.opens, window.times.zone())),
+            let show = |at| times::show(at, window.times.zone());
+            match window.occurrences(self.from, self.until).next() {
+                Some(it) if it.pauses < it.opens => {
+                    format!(
+                        "{} opens {}, its syncs paused from {}",
+                        window.name,
+                        show(it.opens),
+                        show(it.pauses)
+                    )
+                }
+                Some(it) => format!("{} opens {}", window.name, show(it.opens)),
                 None => format!("{} does not open", window.name),
             }
         });

@@ -212,6 +212,10 @@ fn the_pages_fit_every_screen_and_paper_and_can_be_read_there() {
                 let wide = browser.eval("document.documentElement.scrollWidth");
                 assert!(wide.as_u64().unwrap() <= u64::from(look.width), "{name} at {look:?} is {wide} wide");
             }
+            if look.width < 500 {
+                let cut = "[...document.querySelectorAll('.scroll')].filter(it => it.clientWidth < it.scrollWidth).length";
+                assert_eq!(browser.eval(cut), 0, "{name} at {look:?}: a table is cut off");
+            }
             if !["missing", "picture"].contains(&name) {
                 let faint = browser.eval(&format!("{FAINT}({})", look.media == "print"));
                 assert_eq!(faint, serde_json::json!([]), "{name} at {look:?}");
@@ -223,6 +227,19 @@ fn the_pages_fit_every_screen_and_paper_and_can_be_read_there() {
         if let Some(directory) = &pictures {
             std::fs::write(directory.join(format!("{name}.pdf")), browser.print()).unwrap();
         }
+    }
+}
+
+#[test]
+fn what_is_faint_is_found() {
+    let Some(mut browser) = Browser::start() else { return };
+    let stage = Stage::showing(held());
+    browser.open(&stage.url("/"));
+    for (what, colour) in [("h1", "#8fb0e0"), (".verdict b a", "#a0a0a0")] {
+        browser.eval(&format!("document.querySelector('{what}').style.color = '{colour}'"));
+        let faint = browser.eval(&format!("{FAINT}(false)"));
+        assert_eq!(faint.as_array().map(Vec::len), Some(1), "{what}: {faint}");
+        browser.eval(&format!("document.querySelector('{what}').style.color = ''"));
     }
 }
 

@@ -32,6 +32,7 @@ fn what_is_paused_before_a_window_opens_is_hatched_and_said() {
     for told in [
         "<pattern id=\"hatch\"",
         "paused before the window opens",
+        "snowflake-patching opens Sat 2026-11-28 22:00 +01:00, its syncs paused from Sat 2026-11-28 20:00 +01:00; ",
         "nightly-load: Sun 2026-11-29 01:30 -05:00 to Sun 2026-11-29 04:30 -05:00, its syncs paused from \
          Sun 2026-11-29 01:00 -05:00",
     ] {
