@@ -48,6 +48,9 @@ pub enum SendError {
         /// How long it wants to be left alone.
         retry_after: Option<Duration>,
     },
+    /// The receiver cannot read this one notice; another may do.
+    #[error("refused with {0}")]
+    Unreadable(u16),
     /// The receiver does not want it. What it said is not repeated: some tell
     /// the address, which is a secret.
     #[error("refused with {0}")]
@@ -106,7 +109,15 @@ impl Messenger {
             let retry_after = seconds.map(|it| Duration::from_secs(it).min(LONGEST_BREAK));
             return Err(SendError::Later { status: status.as_u16(), retry_after });
         }
-        Err(SendError::Refused(status.as_u16()))
+        let is_about_this_one = matches!(
+            status,
+            StatusCode::BAD_REQUEST
+                | StatusCode::PAYLOAD_TOO_LARGE
+                | StatusCode::UNSUPPORTED_MEDIA_TYPE
+                | StatusCode::UNPROCESSABLE_ENTITY
+        );
+        let refused = if is_about_this_one { SendError::Unreadable } else { SendError::Refused };
+        Err(refused(status.as_u16()))
     }
 }
 
@@ -124,6 +135,11 @@ fn address(address: &Address, environment: &Environment<'_>) -> Result<Url, Send
 /// What is wrong with an address, without the address.
 pub fn check(address: &Address, environment: &Environment<'_>) -> Result<(), String> {
     self::address(address, environment).map(drop).map_err(|error| error.to_string())
+}
+
+/// The host that it leads to, and nothing else of it; none if there is no address.
+pub fn host(address: &Address, environment: &Environment<'_>) -> Option<String> {
+    self::address(address, environment).ok()?.host_str().map(str::to_owned)
 }
 
 fn parse(text: &SecretString) -> Result<Url, &'static str> {
@@ -270,5 +286,15 @@ mod tests {
             let error = said(bad).unwrap_err();
             assert!(!error.contains("s3cret"), "{error}");
         }
+    }
+
+    #[test]
+    fn of_an_address_only_the_host_is_told() {
+        let host = |text: &str| host(&Address::Written(text.to_owned().into()), &|_| None);
+        assert_eq!(
+            host("https://me:s3cret@hooks.example.com:8443/T/B?k=s3cret#f"),
+            Some("hooks.example.com".to_owned())
+        );
+        assert_eq!(host("s3cret"), None);
     }
 }

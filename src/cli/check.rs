@@ -3,6 +3,9 @@
 
 mod online;
 
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
 use clap::Args;
 
 use super::file::{self, Read};
@@ -10,7 +13,9 @@ use super::table::{Mood, Rows, count};
 use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, screen, socket, times};
 use crate::config::{self, Diagnostic};
 use crate::daemon;
+use crate::domain::notice::{Address, DEFAULT_EVENTS, Target};
 use crate::domain::window::Window;
+use crate::{key, notify};
 use serde::Serialize;
 
 #[derive(Debug, Args)]
@@ -35,6 +40,9 @@ struct Answer {
     windows: Vec<WindowLine>,
     syncs: usize,
     organizations: usize,
+    notify: Vec<TargetLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeat: Option<HeartbeatLine>,
     tzdb: String,
     ledger: String,
     socket: String,
@@ -48,6 +56,24 @@ struct WindowLine {
     timezone: String,
     syncs: usize,
     next: Vec<Opening>,
+}
+
+/// Who is told. Of the address, which is a secret, the host alone.
+#[derive(Debug, Serialize)]
+struct TargetLine {
+    name: String,
+    format: &'static str,
+    // None: there is no address, of which a warning tells.
+    host: Option<String>,
+    events: Vec<&'static str>,
+    #[serde(skip)]
+    are_usual: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct HeartbeatLine {
+    host: Option<String>,
+    interval_seconds: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -97,10 +123,30 @@ fn answer(global: &Global, read: &Read, warnings: &[Diagnostic], online: Option<
         windows: calendar.windows().iter().map(|it| line(it, read)).collect(),
         syncs: calendar.syncs().count(),
         organizations: read.config.organizations.len(),
+        notify: read.config.notify.iter().map(target).collect(),
+        heartbeat: read
+            .config
+            .heartbeat
+            .as_ref()
+            .map(|it| HeartbeatLine { host: host(&it.address), interval_seconds: it.interval.as_secs() }),
         tzdb: read.tzdb.to_string(),
         ledger: daemon::ledger_path(global.state.as_deref(), &global.config).display().to_string(),
         socket: socket::path(global).display().to_string(),
         online,
+    }
+}
+
+fn host(address: &Address) -> Option<String> {
+    notify::host(address, &key::process_environment)
+}
+
+fn target(target: &Target) -> TargetLine {
+    TargetLine {
+        name: target.name.to_string(),
+        format: target.format.as_str(),
+        host: host(&target.address),
+        events: target.events.iter().map(|it| it.as_str()).collect(),
+        are_usual: DEFAULT_EVENTS.iter().copied().collect::<BTreeSet<_>>() == target.events,
     }
 }
 
@@ -137,8 +183,9 @@ fn table(answer: &Answer) -> String {
             rows.add(Mood::Plain, [String::new(), String::new(), another, String::new()]);
         }
     }
+    let told = told(answer);
     let facts = format!(
-        "{} in {}, {}\ntime zone data  {}\nledger          {}\ncontrol socket  {}",
+        "{} in {}, {}\ntime zone data  {}\nledger          {}\ncontrol socket  {}{told}",
         count(answer.windows.len(), "window"),
         count(answer.organizations, "organization"),
         count(answer.syncs, "sync"),
@@ -152,4 +199,22 @@ fn table(answer: &Answer) -> String {
         .flatten()
         .collect::<Vec<_>>()
         .join("\n\n")
+}
+
+/// Who hears of what.
+fn told(answer: &Answer) -> String {
+    let somewhere = |host: &Option<String>| host.clone().unwrap_or_else(|| "an unknown host".to_owned());
+    let events = |it: &TargetLine| match it.are_usual {
+        true => "the usual events".to_owned(),
+        false if it.events.is_empty() => "nothing".to_owned(),
+        false => it.events.join(", "),
+    };
+    let targets = answer.notify.iter().map(|it| {
+        format!("\nnotices         {} ({}) at {}: {}", it.name, it.format, somewhere(&it.host), events(it))
+    });
+    let heartbeat = answer.heartbeat.iter().map(|it| {
+        let every = times::span(TimeDelta::seconds(it.interval_seconds.try_into().unwrap_or(i64::MAX)));
+        format!("\nheartbeat       to {}, every {every}", somewhere(&it.host))
+    });
+    targets.chain(heartbeat).collect()
 }

@@ -11,6 +11,7 @@ use super::table::{Mood, Rows};
 use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, curl, file, ordered, screen, times};
 use crate::clock;
 use crate::daemon;
+use crate::domain::notice::TargetReport;
 use crate::domain::plan::Rules;
 use crate::domain::preflight::Preflight;
 use crate::domain::sync::Name;
@@ -55,6 +56,8 @@ struct Answer {
     selection_errors: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     preflights: Vec<Preflight>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notify: Vec<TargetReport>,
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
@@ -106,6 +109,7 @@ fn offline(global: &Global, unreached: Failure) -> Result<Answer, Failure> {
         ledger_damage: damaged,
         selection_errors: vec![],
         preflights,
+        notify: vec![],
     })
 }
 
@@ -120,6 +124,7 @@ impl From<Status> for Answer {
             ledger_damage: status.ledger_damage,
             selection_errors: status.selection_errors,
             preflights: status.preflights,
+            notify: status.notify,
         }
     }
 }
@@ -174,6 +179,7 @@ impl View<'_> {
         if answer.preflights.len() > MOST_PREFLIGHTS {
             lines.push(format!("and before {} more windows", answer.preflights.len() - MOST_PREFLIGHTS));
         }
+        lines.extend(answer.notify.iter().map(|it| self.target(it)));
         lines.extend(answer.ledger_damage.iter().map(|row| capitalized(&unreadable(row))));
         match &answer.daemon {
             None => lines.push("No daemon is reached: nothing will change until one runs.".to_owned()),
@@ -206,6 +212,21 @@ impl View<'_> {
             None => ("Before", String::new()),
         };
         format!("{warning} window `{}` opens {opens}: {error}{}", it.window, it.detail)
+    }
+
+    fn target(&self, it: &TargetReport) -> String {
+        let told = it.last_told.map_or_else(
+            || "told nothing yet".to_owned(),
+            |at| format!("last told {}", times::show_with_distance(at, self.zone, self.now)),
+        );
+        let waiting = if it.waiting == 0 { String::new() } else { format!(", {} waiting", it.waiting) };
+        match &it.last_error {
+            None => format!("notices to `{}`: {told}{waiting}", it.name),
+            Some(error) => format!(
+                "WARNING: notices to `{}` do not arrive, attempt {}: {error}; {told}{waiting}",
+                it.name, it.attempts
+            ),
+        }
     }
 
     /// What one wants to know at a glance, and below it what is wrong. Names

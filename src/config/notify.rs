@@ -76,8 +76,7 @@ fn address(table: &mut Table<'_>, source: &Source<'_>, environment: &Environment
     let there: Vec<&str> = keys.into_iter().filter(|key| table.has(key)).collect();
     let url = table.text("url").map(|it| Address::Written(it.into_inner().to_owned().into()));
     let file = table.path("url_file").map(|it| Address::Kept(KeySource::File(it.into_inner())));
-    let credential = table.text("url_credential");
-    let credential = credential.map(|it| Address::Kept(KeySource::Credential(it.into_inner().to_owned())));
+    let credential = table.parsed("url_credential", credential_of).map(Spanned::into_inner);
     let at = match there[..] {
         [key] => table.place_of(key),
         [] => {
@@ -106,6 +105,16 @@ fn address(table: &mut Table<'_>, source: &Source<'_>, environment: &Environment
         }
     }
     Some(address)
+}
+
+/// What is no name is not quoted: it may be the address itself.
+fn credential_of(text: &str) -> Result<Address, (String, String)> {
+    let is_name = (1..=255).contains(&text.len()) && !text.contains(['/', ':', '?']);
+    if is_name {
+        return Ok(Address::Kept(KeySource::Credential(text.to_owned())));
+    }
+    let mend = "write the name that `LoadCredential=NAME:PATH` of the systemd unit gives it";
+    Err(("`url_credential` is no name of a credential".to_owned(), mend.to_owned()))
 }
 
 fn events(table: &mut Table<'_>, source: &Source<'_>) -> BTreeSet<EventKind> {

@@ -118,7 +118,9 @@ impl<'t> Source<'t> {
         let start = floor(self.text, self.lines[line].max(span.start.saturating_sub(MOST_SEEN)));
         let end = floor(self.text, end.min(span.start + MOST_SEEN));
         let whole = self.text[start..end].trim_end_matches('\r');
-        let visible = &whole[..secret_in(whole).unwrap_or(whole.len())];
+        let address = if self.is_about_addresses(line) { address_in(whole) } else { None };
+        let secret = [address, secret_in(whole)].into_iter().flatten().min();
+        let visible = &whole[..secret.unwrap_or(whole.len())];
         let hidden = visible.len() < whole.len();
         let mark = (span.start - start).min(visible.len());
         let mark_end = (span.end - start).clamp(mark, visible.len());
@@ -141,6 +143,19 @@ impl<'t> Source<'t> {
         let limit = text.len();
         let marked = floor(&text, marked.start.min(limit))..floor(&text, marked.end.min(limit));
         Excerpt { line: text, marked }
+    }
+
+    /// Whether a line is in a table whose addresses are secrets. Told from the
+    /// text: what is wrong with the file may be the table itself.
+    fn is_about_addresses(&self, line: usize) -> bool {
+        let before = self.lines[..=line].iter().rev().take(MOST_LINES);
+        let mut lines = before.map(|start| self.text[*start..].trim_start());
+        lines
+            .find_map(|it| {
+                let names_them = ADDRESSES.iter().any(|table| named(it).starts_with(table));
+                if names_them { Some(true) } else { is_header(it).then_some(false) }
+            })
+            .unwrap_or(false)
     }
 
     /// Whether an error was found so far.
@@ -229,7 +244,61 @@ fn secret_in(line: &str) -> Option<usize> {
         let path = lower[start + authority.len()..].split(['"', '\'', ' ']).next()?;
         (path.len() > LONGEST_PATH).then_some(start + authority.len())
     });
-    keys.chain(urls).min()
+    keys.chain(urls).chain(bare_addresses(&lower)).min()
+}
+
+/// Where the path of an address without its scheme begins: `url = "host/secret"`.
+fn bare_addresses(lower: &str) -> impl Iterator<Item = usize> {
+    lower.match_indices("url").filter_map(|(at, key)| {
+        let value = lower[at + key.len()..].trim_start_matches(['"', '\'', ' ', '\t']);
+        let value = value.strip_prefix('=')?.trim_start_matches(['"', '\'', ' ', '\t']);
+        let value_at = lower.len() - value.len();
+        let value = value.split(['"', '\'', ' ']).next()?;
+        let path = value.find('/').filter(|_| !value.contains("://"))?;
+        (value.len() - path > LONGEST_PATH).then_some(value_at + path)
+    })
+}
+
+/// Tables in which every address is a secret.
+const ADDRESSES: [&str; 2] = ["notify", "heartbeat"];
+
+/// How many lines up the header of such a table is looked for.
+const MOST_LINES: usize = 1000;
+
+/// What may be shown of such a table. What follows any other key may be the
+/// address: one that is misspelt, too.
+const SHOWN: [&str; 4] = ["format", "name", "events", "interval"];
+
+/// The key or table that a text begins with, in lower case. Longer than any is
+/// as good as another.
+fn named(text: &str) -> String {
+    let text = text.trim_start_matches('[').trim_start_matches(['"', '\'', ' ', '\t']);
+    let is_of_a_name = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    text.chars().take_while(is_of_a_name).take(20).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// `[table]` or `[[table]]`, and not a list in a list.
+fn is_header(line: &str) -> bool {
+    line.starts_with('[') && !named(line).is_empty()
+}
+
+/// Where a line of such a table may begin to hold an address. A line without a
+/// key belongs to a text that began above it.
+fn address_in(line: &str) -> Option<usize> {
+    let start = line.len() - line.trim_start().len();
+    let text = &line[start..];
+    if text.is_empty() || text.starts_with('#') || is_header(text) {
+        return None;
+    }
+    let Some((key, value)) = text.split_once('=') else { return Some(start) };
+    let value = value.trim_start_matches(['"', '\'', ' ', '\t']);
+    let is_shown = match named(text).as_str() {
+        // Whoever writes the address itself there is not told it either.
+        "url_file" => value.starts_with('/'),
+        "url_credential" => !value.contains('/'),
+        known => SHOWN.contains(&known),
+    };
+    (!is_shown).then_some(start + key.len() + 1)
 }
 
 /// The last place at or before this one at which a character starts.
@@ -301,5 +370,26 @@ mod tests {
         check("url = \"https://me:hush@host/\"", "url = \"https://…");
         check("api_key_file = \"/etc/key\"", "api_key_file = \"/etc/key\"");
         check("url = \"https://host/a@b\"", "url = \"https://host/a@b\"");
+        check("x = [{ url = \"host/services/hush\" }]", "x = [{ url = \"host…");
+    }
+
+    #[test]
+    fn what_may_be_an_address_is_not_shown() {
+        let check = |text: &str, shown: &str| {
+            let source = Source::new("f", text);
+            let end = text.len();
+            let excerpt = source.diagnostic(Severity::Error, end..end, "", "").excerpt.unwrap();
+            assert_eq!(excerpt.line, shown, "{text}");
+        };
+        check("[[notify]]\nulr = \"hush\"", "ulr =…");
+        check("[[ \"notify\" ]]\nurl = hush", "url =…");
+        check("[heartbeat]\n url = \"https:\\u002f\\u002fhush\"", " url =…");
+        check("[[notify]]\nurl = \"\"\"\nhush", "…");
+        check("notify = [\n  { x = hush", "  { x =…");
+        check("heartbeat.url = hush", "heartbeat.url =…");
+        check("[[notify]]\nurl_file = \"host/hush\"", "url_file =…");
+        check("[[notify]]\nurl_file = \"/etc/url\" x", "url_file = \"/etc/url\" x");
+        check("[[notify]]\nformat = \"slak\"", "format = \"slak\"");
+        check("[[notify]]\n[[window]]\nnam = \"nightly\"", "nam = \"nightly\"");
     }
 }

@@ -97,6 +97,7 @@ impl Daemon {
             ledger_damage: self.damaged.clone(),
             selection_errors,
             preflights: self.reconciler.preflights(),
+            notify: self.notifying.reports(),
         }
     }
 

@@ -16,7 +16,9 @@ use tracing::{debug, error, info, warn};
 use crate::clock::Clock;
 use crate::domain::backoff::Backoff;
 use crate::domain::event::EventKind;
-use crate::domain::notice::{self, Batch, HEALERS, Heard, Heartbeat, Notice, Target, reminder_after};
+use crate::domain::notice::{
+    self, Batch, HEALERS, Heard, Heartbeat, Notice, Target, TargetReport, reminder_after,
+};
 use crate::domain::sync::Name;
 use crate::ledger::{Change, HistoryQuery, Ledger, LedgerError};
 use crate::metrics::Metrics;
@@ -40,6 +42,9 @@ const ANSWERED: Duration = Duration::from_secs(10);
 /// A refusal that is not about time is tried so often.
 const MOST_REFUSALS: u32 = 10;
 
+/// One that is about the notice itself holds up the next for seconds only.
+const MOST_UNREADABLE: u32 = 3;
+
 /// A target that fails is told of again after so many attempts.
 const TOLD_EVERY: u32 = 50;
 
@@ -57,6 +62,9 @@ pub(super) struct Health {
 /// Asks the loop how it is.
 pub(super) type HealthAsks = mpsc::Sender<oneshot::Sender<Health>>;
 
+/// How it goes with each target, in the order of the file.
+type Reports = Arc<Mutex<Vec<TargetReport>>>;
+
 /// All that tells people.
 #[derive(Debug)]
 pub(super) struct Notifying {
@@ -66,6 +74,7 @@ pub(super) struct Notifying {
     health: HealthAsks,
     // Up to which entry each target has been told.
     told: Arc<Mutex<BTreeMap<Name, i64>>>,
+    reports: Reports,
     // Counts what was written.
     written: watch::Sender<u64>,
     tasks: Vec<AbortHandle>,
@@ -86,7 +95,24 @@ impl Notifying {
         told: BTreeMap<Name, i64>,
     ) -> Self {
         let told = Arc::new(Mutex::new(told));
-        Self { clock, ledger, metrics, health, told, written: watch::Sender::new(0), tasks: vec![] }
+        let (reports, written) = (Reports::default(), watch::Sender::new(0));
+        Self { clock, ledger, metrics, health, told, reports, written, tasks: vec![] }
+    }
+
+    /// How it goes with each target.
+    pub(super) fn reports(&self) -> Vec<TargetReport> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps what is known of targets that stay; what waited is begun anew.
+    fn renew_reports(&self, targets: &[Target]) {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let report = |target: &Target| {
+            let known = reports.iter().find(|it| it.name == target.name).cloned();
+            TargetReport { waiting: 0, ..known.unwrap_or_else(|| TargetReport::of(target)) }
+        };
+        let renewed = targets.iter().map(report).collect();
+        *reports = renewed;
     }
 
     /// Something is being written into the journal.
@@ -103,6 +129,7 @@ impl Notifying {
     /// Tells these from now on, and nobody else.
     pub(super) fn renew(&mut self, targets: &[Target], heartbeat: Option<&Heartbeat>) {
         self.stop();
+        self.renew_reports(targets);
         if targets.is_empty() && heartbeat.is_none() {
             return;
         }
@@ -117,17 +144,16 @@ impl Notifying {
             ledger: self.ledger.clone(),
             metrics: self.metrics.clone(),
             told: Arc::clone(&self.told),
+            reports: Arc::clone(&self.reports),
             written: self.written.subscribe(),
         };
         let mut tasks = Vec::new();
         for target in targets {
             tasks.push(tokio::spawn(teller(target).tell()).abort_handle());
         }
-        let reminded: Vec<Teller> =
-            targets.iter().filter(|it| it.events.contains(&EventKind::Overdue)).map(teller).collect();
-        if !reminded.is_empty() {
-            let (health, written) = (self.health.clone(), self.written.subscribe());
-            tasks.push(tokio::spawn(remind(reminded, health, written)).abort_handle());
+        // One each: who hangs keeps nobody else waiting.
+        for target in targets.iter().filter(|it| it.events.contains(&EventKind::Overdue)) {
+            tasks.push(tokio::spawn(remind(teller(target), self.health.clone())).abort_handle());
         }
         if let Some(heartbeat) = heartbeat {
             tasks.push(tokio::spawn(beat(heartbeat.clone(), messenger, self.health.clone())).abort_handle());
@@ -144,6 +170,7 @@ struct Teller {
     ledger: Ledger,
     metrics: Metrics,
     told: Arc<Mutex<BTreeMap<Name, i64>>>,
+    reports: Reports,
     written: watch::Receiver<u64>,
 }
 
@@ -191,8 +218,10 @@ impl Teller {
                 if too_old > 0 {
                     warn!(target = %self.target.name, events = too_old, "Too old to be told, see the history");
                 }
+                self.report(|it| it.waiting += notices.len());
                 for it in &notices {
                     self.deliver(it).await;
+                    self.report(|it| it.waiting = it.waiting.saturating_sub(1));
                 }
                 self.told
                     .lock()
@@ -224,7 +253,7 @@ impl Teller {
     async fn deliver(&self, notice: &Notice) {
         let name = &self.target.name;
         let mut failures = 0;
-        while let Err(error) = self.messenger.send(&self.target, notice).await {
+        while let Err(error) = self.send(notice).await {
             failures += 1;
             if failures == 1 || failures % TOLD_EVERY == 0 {
                 warn!(target = %name, attempt = failures, "Could not send a notice: {error}");
@@ -234,11 +263,53 @@ impl Teller {
                 self.metrics.notice(name, "dropped");
                 return;
             }
-            self.metrics.notice(name, "failed");
             tokio::time::sleep(wait(&error, failures)).await;
         }
-        self.metrics.notice(name, "sent");
         debug!(target = %name, "Sent a notice: {}", notice.title);
+    }
+
+    /// Sends a reminder until it is taken, or nothing is overdue any more: each
+    /// attempt says what is so by then.
+    async fn remind(&self, health: &HealthAsks) {
+        let name = &self.target.name;
+        let mut failures = 0;
+        loop {
+            let overdue = ask(health).await.map(|it| it.overdue).unwrap_or_default();
+            if overdue.is_empty() {
+                return;
+            }
+            let reminder = Notice::reminder(&overdue, self.clock.now().wall);
+            let Err(error) = self.send(&reminder).await else { return };
+            failures += 1;
+            if failures == 1 {
+                warn!(target = %name, "Could not send a reminder: {error}");
+            }
+            if is_hopeless(&error, failures) {
+                error!(target = %name, "Gave up on a reminder: {error}");
+                self.metrics.notice(name, "dropped");
+                return;
+            }
+            tokio::time::sleep(wait(&error, failures)).await;
+        }
+    }
+
+    /// Sends it once, and keeps what came of it for whoever asks.
+    async fn send(&self, notice: &Notice) -> Result<(), SendError> {
+        let sent = self.messenger.send(&self.target, notice).await;
+        self.metrics.notice(&self.target.name, if sent.is_ok() { "sent" } else { "failed" });
+        let now = self.clock.now().wall;
+        match &sent {
+            Ok(()) => self.report(|it| it.took(now)),
+            Err(error) => self.report(|it| it.failed(error.to_string())),
+        }
+        sent
+    }
+
+    fn report(&self, change: impl FnOnce(&mut TargetReport)) {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(it) = reports.iter_mut().find(|it| it.name == self.target.name) {
+            change(it);
+        }
     }
 
     fn is_old(&self, at: DateTime<Utc>) -> bool {
@@ -247,7 +318,11 @@ impl Teller {
 }
 
 fn is_hopeless(error: &SendError, failures: u32) -> bool {
-    matches!(error, SendError::Refused(_)) && failures >= MOST_REFUSALS
+    match error {
+        SendError::Unreadable(_) => failures >= MOST_UNREADABLE,
+        SendError::Refused(_) => failures >= MOST_REFUSALS,
+        SendError::Later { .. } | SendError::NoAddress(_) | SendError::NoAnswer(_) => false,
+    }
 }
 
 fn wait(error: &SendError, failures: u32) -> Duration {
@@ -256,6 +331,7 @@ fn wait(error: &SendError, failures: u32) -> Duration {
         SendError::Later { .. }
         | SendError::NoAddress(_)
         | SendError::NoAnswer(_)
+        | SendError::Unreadable(_)
         | SendError::Refused(_) => RETRY.cap(failures).mul_f64(f64::midpoint(1.0, fastrand::f64())),
     }
 }
@@ -266,33 +342,31 @@ async fn ask(health: &HealthAsks) -> Option<Health> {
     tokio::time::timeout(ANSWERED, answer).await.ok()?.ok()
 }
 
-/// Says again, at growing gaps, that something is overdue.
-async fn remind(tellers: Vec<Teller>, health: HealthAsks, mut written: watch::Receiver<u64>) {
+/// Says again, at growing gaps, that something is overdue. What is not taken by
+/// the time of the next reminder gives way to it.
+async fn remind(mut teller: Teller, health: HealthAsks) {
     let mut told = 0;
     loop {
         let overdue = ask(&health).await.map(|it| it.overdue).unwrap_or_default();
         if overdue.is_empty() {
             told = 0;
-            if written.changed().await.is_err() {
+            if teller.written.changed().await.is_err() {
                 return;
             }
             tokio::time::sleep(LOOKED_AGAIN).await;
             continue;
         }
-        if told > 0 {
-            for teller in &tellers {
-                let reminder = Notice::reminder(&overdue, teller.clock.now().wall);
-                if let Err(error) = teller.messenger.send(&teller.target, &reminder).await {
-                    warn!(target = %teller.target.name, "Could not send a reminder: {error}");
-                    teller.metrics.notice(&teller.target.name, "failed");
-                } else {
-                    teller.metrics.notice(&teller.target.name, "sent");
-                }
-            }
-        }
         // The first word of it is the event's own.
         told += 1;
-        tokio::time::sleep(reminder_after(told)).await;
+        let next = tokio::time::sleep(reminder_after(told));
+        tokio::pin!(next);
+        if told > 1 {
+            tokio::select! {
+                () = &mut next => continue,
+                () = teller.remind(&health) => {}
+            }
+        }
+        next.await;
     }
 }
 
@@ -318,5 +392,37 @@ async fn beat(heartbeat: Heartbeat, messenger: Messenger, health: HealthAsks) {
             last = Some(outcome);
         }
         tokio::time::sleep(heartbeat.interval).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After how many attempts it is given up, and how long that takes at most;
+    /// none if it is tried on.
+    fn check(error: &SendError) -> Option<(u32, Duration)> {
+        let given_up = (1..1000).find(|failures| is_hopeless(error, *failures))?;
+        Some((given_up, (1..given_up).map(|failures| RETRY.cap(failures)).sum()))
+    }
+
+    #[test]
+    fn what_is_refused_for_good_holds_up_the_next_for_a_bounded_time() {
+        let (attempts, took) = check(&SendError::Unreadable(400)).unwrap();
+        assert!(attempts > 1 && took <= Duration::from_secs(10), "{attempts} {took:?}");
+        let (attempts, took) = check(&SendError::Refused(403)).unwrap();
+        assert!(attempts > 1 && took <= Duration::from_mins(30), "{attempts} {took:?}");
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_on_at_least_every_few_minutes() {
+        let later = |retry_after| SendError::Later { status: 503, retry_after };
+        for error in
+            [later(None), SendError::NoAnswer("hangs".to_owned()), SendError::NoAddress(String::new())]
+        {
+            assert_eq!(check(&error), None);
+            assert!((1..100).all(|failures| wait(&error, failures) <= RETRY.max), "{error}");
+        }
+        assert_eq!(wait(&later(Some(Duration::from_secs(7))), 3), Duration::from_secs(7));
     }
 }

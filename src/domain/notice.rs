@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use super::event::{Event, EventKind};
 use super::organization::KeySource;
@@ -26,6 +27,50 @@ pub struct Target {
     pub format: Format,
     /// Of what.
     pub events: BTreeSet<EventKind>,
+}
+
+/// How it goes with telling a target, since the daemon runs. Nothing of its
+/// address is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetReport {
+    /// What it is called.
+    pub name: Name,
+    /// `slack` or `json`.
+    pub format: String,
+    /// When it last took a notice; `null` if it took none yet.
+    pub last_told: Option<DateTime<Utc>>,
+    /// Notices that it has not taken yet. What happens meanwhile is put together
+    /// once these are through.
+    pub waiting: usize,
+    /// Attempts since it last took one.
+    pub attempts: u32,
+    /// What came of the last attempt, if it failed.
+    pub last_error: Option<String>,
+}
+
+impl TargetReport {
+    /// Of a target that was told nothing yet.
+    pub fn of(target: &Target) -> Self {
+        Self {
+            name: target.name.clone(),
+            format: target.format.as_str().to_owned(),
+            last_told: None,
+            waiting: 0,
+            attempts: 0,
+            last_error: None,
+        }
+    }
+
+    /// It took one.
+    pub fn took(&mut self, now: DateTime<Utc>) {
+        (self.last_told, self.attempts, self.last_error) = (Some(now), 0, None);
+    }
+
+    /// An attempt failed.
+    pub fn failed(&mut self, error: String) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.last_error = Some(error);
+    }
 }
 
 /// A secret address: who knows it can write there.

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::calendar::Calendar;
 use crate::domain::hold::HoldState;
+use crate::domain::notice::TargetReport;
 use crate::domain::preflight::Preflight;
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::window::Occurrence;
@@ -144,6 +145,9 @@ pub struct Status {
     /// What was found before windows that are to open; absent if there is nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preflights: Vec<Preflight>,
+    /// How it goes with telling people, a target each; absent if nobody is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<TargetReport>,
 }
 
 /// What the page, the metrics and the HTTP API are made from. It is cheap to

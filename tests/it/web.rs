@@ -87,6 +87,7 @@ fn well() -> Snapshot {
             ledger_damage: vec![],
             selection_errors: vec![],
             preflights: vec![],
+            notify: vec![],
             daemon: DaemonStatus {
                 pid: 4711,
                 version: "0.1.0".to_owned(),

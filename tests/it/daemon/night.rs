@@ -195,6 +195,15 @@ impl Night {
         Said::of(arguments, output, code)
     }
 
+    /// What the command says about another file, whatever comes of it.
+    pub(super) fn run_file(&self, file: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_intermission"));
+        command.env_clear().args(arguments).args(["--config", file]).stdin(Stdio::null());
+        let state = self.path("broken.db");
+        let output = command.arg("--state").arg(state).output().unwrap();
+        [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned()).concat()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_intermission"));
         command.env_clear().args(arguments).stdin(Stdio::null());

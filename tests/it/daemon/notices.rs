@@ -159,6 +159,129 @@ fn the_heart_beats_only_while_nothing_is_overdue() {
     assert_eq!(daemon.stop(), Some(0));
 }
 
+#[test]
+fn check_tells_who_hears_of_what_and_only_the_host() {
+    let (night, webhook) = (Night::new(), Webhook::start());
+    write(&night, &webhook, "events = [\"paused\", \"overdue\"]\n", &[]);
+    let file = night.path("webhook.key").display().to_string();
+    night.rewrite(|text| {
+        format!(
+            "{text}[[notify]]\nformat = \"json\"\nurl_file = \"{file}\"\n[heartbeat]\nurl_file = \"{file}\"\n"
+        )
+    });
+    night.run(&["check"], 0).with(&[
+        "notices         slack (slack) at 127.0.0.1: paused, overdue\n",
+        "notices         json (json) at 127.0.0.1: the usual events\n",
+        "heartbeat       to 127.0.0.1, every 5 min",
+    ]);
+    let told = night.run(&["check", "--format", "json"], 0).json();
+    assert_eq!(told["notify"][0]["events"], serde_json::json!(["paused", "overdue"]));
+    assert_eq!(
+        (&told["notify"][0]["host"], &told["heartbeat"]["interval_seconds"]),
+        (&"127.0.0.1".into(), &300.into())
+    );
+}
+
+#[test]
+fn a_webhook_that_hangs_or_refuses_is_seen_and_keeps_no_other_waiting() {
+    let (night, webhook) = (Night::new(), Webhook::start());
+    // It takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let window = Window::new("nightly", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    write(&night, &webhook, "events = [\"paused\"]\n", &[window]);
+    let url = format!("http://{}/{}", silent.local_addr().unwrap(), key("webhook"));
+    std::fs::write(night.path("silent.key"), url).unwrap();
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(night.path("silent.key"), permissions).unwrap();
+    let file = night.path("silent.key").display().to_string();
+    night.rewrite(|text| {
+        format!("{text}[[notify]]\nname = \"silent\"\nformat = \"json\"\nevents = [\"paused\"]\nurl_file = \"{file}\"\n")
+    });
+    webhook.answers.lock().unwrap().push("503 Down");
+    let daemon = night.start();
+    let target = |it: &Value, number: usize| it["notify"][number].clone();
+    let status = night
+        .until_status("it is seen that it is down", |it| target(it, 0)["last_error"] == "answered with 503");
+    assert_eq!((&target(&status, 0)["attempts"], &target(&status, 0)["waiting"]), (&1.into(), &1.into()));
+    let told = night.until_status("it took it", |it| !target(it, 0)["last_told"].is_null());
+    assert_eq!((&target(&told, 0)["attempts"], &target(&told, 0)["waiting"]), (&0.into(), &0.into()));
+    night.until_status("the other one is still hanging", |it| {
+        target(it, 1)["last_error"] == "no answer: it took too long"
+    });
+    night.run(&["status"], 0).with(&[
+        "notices to `slack`: last told",
+        "WARNING: notices to `silent` do not arrive, attempt ",
+        "no answer: it took too long; told nothing yet, 1 waiting",
+    ]);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn a_notice_that_the_webhook_cannot_read_gives_way_to_the_next() {
+    let (night, webhook) = (Night::new(), Webhook::start());
+    webhook.answers.lock().unwrap().extend(["400 invalid_payload"; 3]);
+    let window = Window::new("nightly", soon(-1.0)..soon(2.0)).of(&[CONTACTS]);
+    let other = Window::new("weekly", soon(-1.0)..soon(2.0)).of(&[LEADS]);
+    write(&night, &webhook, "events = [\"window_closed\"]\n", &[window, other]);
+    let daemon = night.start();
+    night.until("the next one is told", |_| webhook.heard().len() >= 4);
+    let heard = webhook.heard();
+    assert!(heard[..3].iter().all(|it| it.id == heard[0].id) && heard[3].id != heard[0].id, "{heard:?}");
+    night.until("the log tells of it", |_| {
+        daemon_log(&night).contains("Gave up on a notice: refused with 400")
+    });
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn an_address_anywhere_in_a_broken_file_is_never_shown() {
+    let night = Night::new();
+    night.write(&[]);
+    let secret = key("webhook");
+    // With a scheme, without, and with one that is written in another way.
+    let addresses = [
+        format!("https://hooks.example.com/services/{secret}"),
+        format!("hooks.example.com/services/{secret}"),
+        format!("https:\\u002f\\u002fhooks.example.com\\u002f{secret}"),
+        format!("https://user:{secret}@hooks.example.com/"),
+        format!("https://hooks.example.com?{secret}"),
+    ];
+    for address in &addresses {
+        for broken in [
+            format!("[[notify]]\nformat = \"slack\"\nulr = \"{address}\""),
+            format!("[[notify]]\nformat = \"slack\"\nurl = {address}"),
+            format!("[[notify]]\nformat = \"slack\"\nurl = \"{address}"),
+            format!("[[notify]]\nformat = \"slack\"\nurl = \"{address}\" x"),
+            format!("[[notify]]\nformat = \"slack\"\nurl = [\"{address}\"]"),
+            format!("[[notify]]\nformat = \"slack\"\nurl = \"{address}\"\nurl = \"{address}\""),
+            format!("[[notify]]\nformat = \"slack\"\nurl = \"\"\"\n{address}\n\"\"\""),
+            format!("[[notify]]\nformat = \"slack\"\nurl_file = \"{address}\""),
+            format!("[[notify]]\nformat = \"slack\"\nurl_credential = \"{address}\""),
+            format!("notify = [{{ format = \"slack\", url = \"{address}\", wrong = 1 }}]"),
+            format!("notify = [\n  {{ url = \"{address}\", format = \"slak\" }},\n]"),
+            format!("[notify]\nurl = \"{address}\""),
+            format!("[heartbeat]\nurl = \"{address}\"\nurl_file = \"/x\""),
+            format!("heartbeat.url = \"{address}\"\nheartbeat.wrong = \"{address}\""),
+            format!("[heartbeat]\naddress = \"{address}\""),
+        ] {
+            std::fs::write(night.path("broken.toml"), format!("timezone = \"UTC\"\n{broken}\n")).unwrap();
+            let path = night.path("broken.toml").display().to_string();
+            let outputs = [
+                night.run_file(&path, &["check"]),
+                night.run_file(&path, &["check", "--format", "json"]),
+                night.run_file(&path, &["notify", "test"]),
+                night.run_file(&path, &["upcoming"]),
+                night.run_file(&path, &["run", "--once"]),
+                night.run_file(&path, &["diff", &path]),
+            ];
+            for output in outputs {
+                assert!(!output.contains(&secret), "{broken}\n\n{output}");
+            }
+            assert!(night.run_file(&path, &["check"]).contains("error:"), "{broken}");
+        }
+    }
+}
+
 fn daemon_log(night: &Night) -> String {
     std::fs::read_to_string(night.path("log")).unwrap_or_default()
 }
