@@ -295,7 +295,7 @@ fn address_in(line: &str) -> Option<usize> {
     let is_shown = match named(text).as_str() {
         // Whoever writes the address itself there is not told it either.
         "url_file" => value.starts_with('/'),
-        "url_credential" => !value.contains('/'),
+        "url_credential" => !value.contains(['/', ':', '\\']),
         known => SHOWN.contains(&known),
     };
     (!is_shown).then_some(start + key.len() + 1)
