@@ -161,6 +161,10 @@ impl Daemon {
             let is_done = self.reconciler.is_at_rest(self.clock.now());
             let left = deadline.saturating_sub(self.clock.uptime());
             if is_done || left.is_zero() {
+                if let Err(error) = self.ledger.flush().await {
+                    error!(error = &error as &dyn std::error::Error, "Could not write the ledger");
+                }
+                self.notifying.say_last_words().await;
                 self.shut_down().await?;
                 return if is_done { Ok(()) } else { Err(RunError::Undone { within }) };
             }

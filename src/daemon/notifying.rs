@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
@@ -48,6 +48,12 @@ const MOST_UNREADABLE: u32 = 3;
 /// A target that fails is told of again after so many attempts.
 const TOLD_EVERY: u32 = 50;
 
+/// Who is about to leave tells what is left within this.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// What is gathered for longer than this is told at once by who is about to leave.
+const RIPE: TimeDelta = TimeDelta::minutes(2);
+
 const RETRY: Backoff = Backoff { initial: Duration::from_secs(2), max: Duration::from_mins(5) };
 
 /// How the daemon is.
@@ -77,6 +83,9 @@ pub(super) struct Notifying {
     reports: Reports,
     // Counts what was written.
     written: watch::Sender<u64>,
+    // Whether nobody waits any more for what belongs together.
+    leaving: watch::Sender<bool>,
+    tellers: Vec<JoinHandle<()>>,
     tasks: Vec<AbortHandle>,
 }
 
@@ -95,8 +104,10 @@ impl Notifying {
         told: BTreeMap<Name, i64>,
     ) -> Self {
         let told = Arc::new(Mutex::new(told));
-        let (reports, written) = (Reports::default(), watch::Sender::new(0));
-        Self { clock, ledger, metrics, health, told, reports, written, tasks: vec![] }
+        let (reports, written, leaving) =
+            (Reports::default(), watch::Sender::new(0), watch::Sender::new(false));
+        let (tellers, tasks) = (vec![], vec![]);
+        Self { clock, ledger, metrics, health, told, reports, written, leaving, tellers, tasks }
     }
 
     /// How it goes with each target.
@@ -120,7 +131,24 @@ impl Notifying {
         self.written.send_modify(|count| *count = count.wrapping_add(1));
     }
 
+    /// Tells what the journal has by now, and waits for that, but not for long. Nothing
+    /// is told after it.
+    pub(super) async fn say_last_words(&mut self) {
+        self.leaving.send_replace(true);
+        let told = async {
+            for teller in &mut self.tellers {
+                let _ = teller.await;
+            }
+        };
+        if tokio::time::timeout(LAST_WORDS, told).await.is_err() {
+            warn!("Not every notice arrived within {LAST_WORDS:?}; the next process tells the rest");
+        }
+    }
+
     fn stop(&mut self) {
+        for teller in self.tellers.drain(..) {
+            teller.abort();
+        }
         for task in self.tasks.drain(..) {
             task.abort();
         }
@@ -146,11 +174,10 @@ impl Notifying {
             told: Arc::clone(&self.told),
             reports: Arc::clone(&self.reports),
             written: self.written.subscribe(),
+            leaving: self.leaving.subscribe(),
         };
         let mut tasks = Vec::new();
-        for target in targets {
-            tasks.push(tokio::spawn(teller(target).tell()).abort_handle());
-        }
+        let tellers = targets.iter().map(|target| tokio::spawn(teller(target).tell())).collect();
         // One each: who hangs keeps nobody else waiting.
         for target in targets.iter().filter(|it| it.events.contains(&EventKind::Overdue)) {
             tasks.push(tokio::spawn(remind(teller(target), self.health.clone())).abort_handle());
@@ -158,7 +185,7 @@ impl Notifying {
         if let Some(heartbeat) = heartbeat {
             tasks.push(tokio::spawn(beat(heartbeat.clone(), messenger, self.health.clone())).abort_handle());
         }
-        self.tasks = tasks;
+        (self.tellers, self.tasks) = (tellers, tasks);
     }
 }
 
@@ -172,31 +199,52 @@ struct Teller {
     told: Arc<Mutex<BTreeMap<Name, i64>>>,
     reports: Reports,
     written: watch::Receiver<u64>,
+    leaving: watch::Receiver<bool>,
 }
 
 impl Teller {
+    /// Until nobody writes any more, or all is told and we leave.
     async fn tell(mut self) {
         let mut heard = Heard::default();
         loop {
-            match self.tell_what_is_new(&mut heard).await {
-                Ok(Some(wait)) => tokio::time::sleep(wait).await,
+            let is_leaving = *self.leaving.borrow_and_update();
+            match self.tell_what_is_new(&mut heard, is_leaving).await {
+                Ok(Some(wait)) => self.rest(wait).await,
+                Ok(None) if is_leaving => return,
                 Ok(None) => {
-                    if self.written.changed().await.is_err() {
+                    let is_over = tokio::select! {
+                        written = self.written.changed() => written.is_err(),
+                        left = self.leaving.changed() => left.is_err(),
+                    };
+                    if is_over {
                         return;
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    self.rest(PAUSE).await;
                 }
                 Err(LedgerError::Stopped) => return,
                 Err(error) => {
                     debug!(target = %self.target.name, error = %error, "Could not read what is to be told");
-                    tokio::time::sleep(LEDGER_PAUSE).await;
+                    self.rest(LEDGER_PAUSE).await;
                 }
             }
         }
     }
 
+    /// Waits for more to come, unless we are about to leave.
+    async fn rest(&mut self, wait: Duration) {
+        let is_leaving = *self.leaving.borrow();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = self.leaving.changed(), if !is_leaving => {}
+        }
+    }
+
     /// Tells what is ripe. How long to wait for the rest; `None` if there is none.
-    async fn tell_what_is_new(&mut self, heard: &mut Heard) -> Result<Option<Duration>, LedgerError> {
+    async fn tell_what_is_new(
+        &mut self,
+        heard: &mut Heard,
+        is_leaving: bool,
+    ) -> Result<Option<Duration>, LedgerError> {
         let is_new = self.written.has_changed().unwrap_or_default();
         self.written.mark_unchanged();
         let from = self.from().await?;
@@ -211,8 +259,9 @@ impl Teller {
         let entries: Vec<_> =
             entries.into_iter().map(|it| notice::Entry { id: it.id, at: it.at, event: it.event }).collect();
         let now = self.clock.now().wall;
-        match self.target.batch(&entries, heard, now) {
-            None => Ok(is_new.then_some(LOOKED_AGAIN)),
+        let ripe_by = if is_leaving { now + RIPE } else { now };
+        match self.target.batch(&entries, heard, ripe_by) {
+            None => Ok(is_new.then_some(LOOKED_AGAIN).filter(|_| !is_leaving)),
             Some(Batch::Wait(until)) => Ok(Some((until - now).to_std().unwrap_or_default().max(PAUSE))),
             Some(Batch::Tell { notices, up_to, too_old }) => {
                 if too_old > 0 {

@@ -416,7 +416,10 @@ impl Notice {
             id: format!("overdue-{}", at.timestamp_millis()),
             at,
             window: None,
-            title: format!("STILL OVERDUE: {what} paused well past their end: {who}"),
+            title: format!(
+                "STILL OVERDUE: {what} paused well past {} end: {who}",
+                if count == 1 { "its" } else { "their" }
+            ),
             parts: vec![],
         }
     }

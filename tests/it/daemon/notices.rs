@@ -310,3 +310,21 @@ fn notify_test_says_what_came_of_it() {
     night.run(&["notify", "test", "--target", "wiki"], 1).with(&["wiki (json): error: refused with 404"]);
     night.run(&["notify", "test", "--target", "nobody"], 2).with(&["no target `nobody`"]);
 }
+
+#[test]
+fn who_runs_once_tells_what_it_did_before_it_ends() {
+    let (night, webhook) = (Night::new(), Webhook::start());
+    let window = Window::new("nightly", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    let events = "events = [\"paused\", \"resumed\"]\n";
+    write(&night, &webhook, events, std::slice::from_ref(&window));
+    // Who was never told anything hears what happens from now on.
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    assert_eq!(daemon.stop(), Some(0));
+    let before = webhook.heard().len();
+    write(&night, &webhook, events, &[window.until(soon(0.0))]);
+    night.run(&["run", "--once"], 0);
+    let texts = webhook.texts();
+    assert!(before < texts.len(), "{texts:?}");
+    assert!(texts.iter().any(|it| it.contains("Resumed sync `Contacts` for `nightly`")), "{texts:?}");
+}
