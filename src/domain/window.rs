@@ -230,7 +230,8 @@ impl Window {
             let mut until = look;
             while let Some(closes) = self.pausing(until).map(|it| it.closes).max() {
                 until = closes;
-                if until - look > longest + self.lead {
+                // A day more: where clocks go back in it, a month is longer.
+                if until - look > longest + self.lead + TimeDelta::days(1) {
                     return Err(LeadError::NeverResumes);
                 }
             }
@@ -344,6 +345,7 @@ mod tests {
             // Earlier than it closes anyway, or no opening at all.
             (first, at("05T23:00"), plain.to_vec()),
             (at("05T21:00"), at("06T06:00"), plain.to_vec()),
+            (at("05T23:00"), at("06T06:00"), plain.to_vec()),
         ] {
             assert_eq!(spans(&nightly().extended(opens, until)), expected, "{opens} until {until}");
         }
@@ -362,6 +364,10 @@ mod tests {
             assert_eq!(spans_from(&window, inside), [whole], "{inside}");
         }
         assert_eq!(pair(window.covering(at("06T05:00"))), None);
+        assert_eq!(spans_from(&window, "06T05:00"), []);
+        assert_eq!(window.occurrences(at("05T23:00"), at("05T23:00")).count(), 0, "no time at all");
+        assert_eq!(pair(window.next_opening(at("07T00:00"))).unwrap().0, at("07T03:00"));
+        assert_eq!(window.next_change(at("05T22:00")), Some(at("06T05:00")), "it has just opened");
         assert_eq!(pair(window.next_opening(at("05T21:00"))), Some(whole));
         assert_eq!(pair(window.last_closed(at("06T05:00"))), Some(whole));
         assert_eq!(pair(window.last_closed(at("06T04:00"))).unwrap().1, at("05T05:00"));
@@ -371,5 +377,45 @@ mod tests {
 
     fn spans_from(window: &Window, from: &str) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
         window.occurrences(at(from), at("06T12:00")).map(|it| (it.opens, it.closes)).collect()
+    }
+
+    #[test]
+    fn an_occurrence_is_known_by_its_window_and_its_opening_wherever_it_ends() {
+        let first = nightly().covering(at("05T22:00")).unwrap();
+        let longer = nightly().extended(at("05T22:00"), at("06T01:00")).covering(at("05T22:00")).unwrap();
+        assert!(first.is(&longer) && first != longer);
+        assert!(!first.is(&nightly().covering(at("06T22:00")).unwrap()), "the next night");
+        assert!(!first.is(&Occurrence { window: "other".into(), ..first.clone() }));
+    }
+
+    #[test]
+    fn an_occurrence_enforces_where_its_window_says_so() {
+        for (on_manual_resume, enforce) in [(OnManualResume::Respect, false), (OnManualResume::Enforce, true)]
+        {
+            let window = Window { on_manual_resume, ..nightly() };
+            assert_eq!(window.covering(at("05T22:00")).unwrap().enforce, enforce, "{on_manual_resume:?}");
+        }
+    }
+
+    /// All of October, where clocks go back in it.
+    fn october() -> Window {
+        let rules = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let zone = Zone::new("Europe/Berlin", rules);
+        let start = Start::Recurring("0 0 1 10 *".parse().unwrap());
+        let end = End::Recurring("0 0 1 11 *".parse().unwrap());
+        let times = Times::new(start, end, Dates::default(), zone, at("01T00:00")).unwrap();
+        Window { times, lead: TimeDelta::days(3), ..nightly() }
+    }
+
+    #[test]
+    fn a_month_with_a_lead_is_no_pause_without_end_whenever_one_looks() {
+        let pauses = october().next_opening(at("01T00:00")).unwrap().pauses;
+        for minutes in [-1, 0, 1, 59, 119, 120, 10_000, 60 * 24 * 31] {
+            assert_eq!(
+                october().check_lead(pauses + TimeDelta::minutes(minutes)),
+                Ok(()),
+                "{minutes} minutes"
+            );
+        }
     }
 }

@@ -501,4 +501,33 @@ mod tests {
         case.hear(saw(SyncState::Active, 3), moment(3));
         assert!(!case.absent);
     }
+
+    /// A row that a confirmed resume left behind.
+    fn confirmed() -> Step {
+        let mut hold = held();
+        hold.state = HoldState::Settling;
+        hold.runs.after = After::Proof;
+        Step::Keep { hold: Box::new(hold), events: vec![], retry: None }
+    }
+
+    #[test]
+    fn a_resume_is_confirmed_once_when_that_was_heard() {
+        let applied = || Evidence::Answered { active: true, sent: moment(200), verdict: Verdict::Applied };
+        let mut case = Case::remembered(held());
+        case.hear(saw(SyncState::Inactive, 150), moment(150));
+        case.take(&Step::Keep { hold: Box::new(held()), events: vec![], retry: None });
+        assert_eq!(case.errands.confirmed, None, "it is held");
+        case.hear(applied(), moment(201));
+        case.take(&confirmed());
+        assert_eq!(case.errands.confirmed, Some(moment(201).uptime));
+        // The row is written again while its proof is to come.
+        case.hear(saw(SyncState::Active, 230), moment(230));
+        case.take(&confirmed());
+        assert_eq!(case.errands.confirmed, Some(moment(201).uptime));
+
+        let mut fresh = Case::new(held().sync);
+        fresh.hear(applied(), moment(202));
+        fresh.take(&confirmed());
+        assert_eq!(fresh.errands.confirmed, Some(moment(202).uptime), "also where no row was remembered");
+    }
 }

@@ -430,3 +430,89 @@ fn what_may_be_missed_is_asked_for_once_before_the_pause() {
         assert_eq!(decide(&heard(unheld(), Errand::Status, 101, result), &desired, 101), Step::Look);
     }
 }
+
+#[test]
+fn a_pause_waits_for_an_execution_until_it_begins_or_is_found_needless() {
+    let desired = asking(None);
+    let mut asked = bulk();
+    assert!(!asked.errands.waited(), "nothing was asked");
+    asked.take_errand(&errand(&asked, &desired, 100));
+    assert!(asked.errands.waited());
+    let idle = heard(asked, Errand::Status, 101, status(false));
+    assert!(idle.errands.waited(), "the answer alone ends nothing");
+
+    let mut off = saw(idle.clone(), SyncState::Inactive, 102);
+    off.take(&decide(&off, &desired, 102));
+    assert_eq!(off.hold.as_ref().unwrap().state, HoldState::Skipped);
+    assert!(!off.errands.waited(), "it was off before");
+
+    let mut on = saw(idle.clone(), SyncState::Active, 102);
+    on.take(&decide(&on, &desired, 102));
+    assert_eq!(on.hold.as_ref().unwrap().state, HoldState::Pausing);
+    assert!(!on.errands.waited(), "it is being paused");
+
+    let mut over = idle;
+    over.take_errand(&errand(&over, &Desired::Running, 200));
+    assert!(!over.errands.waited(), "the window is over");
+}
+
+#[test]
+fn an_errand_under_way_when_a_pause_begins_is_still_under_way() {
+    let mut case = saw(unheld(), SyncState::Active, 100);
+    case.errands.call = Some(Errand::Status);
+    case.take(&decide(&case, &asking(None), 100));
+    assert_eq!(case.errands.call, Some(Errand::Status), "a second one would be one too many");
+}
+
+#[test]
+fn an_operator_who_asks_for_a_retry_is_not_kept_waiting() {
+    let desired = asking(None);
+    let mut case = held(SyncKind::Bulk);
+    for sent in [101, 102, 104] {
+        case = heard(case, Errand::Status, sent, failed(FailureKind::Server));
+    }
+    check(&case, &desired, 105, "rest until 112");
+    case.errands.retry_now();
+    check(&case, &desired, 105, "status");
+    // The waits begin anew, too.
+    let again = heard(case, Errand::Status, 105, failed(FailureKind::Server));
+    check(&again, &desired, 106, "rest until 107");
+}
+
+#[test]
+fn what_a_look_proved_is_known_until_it_is_decided() {
+    let mut case = resumed();
+    assert_eq!(case.errands.proven(), None);
+    let Told::Proof(seen) = proof(SyncState::Active, Frequency::OnDemand, None, None) else { unreachable!() };
+    case = heard(case, Errand::Prove, 201, Ok(Told::Proof(seen.clone())));
+    assert_eq!(case.errands.proven(), Some(&seen));
+    let step = errand(&case, &Desired::Running, 201);
+    assert!(step.ends_proof());
+    case.take_errand(&step);
+    assert_eq!(case.errands.proven(), None);
+}
+
+#[test]
+fn a_resume_is_through_when_it_is_on_and_nothing_is_to_follow() {
+    let kept = |state: HoldState, after: After| {
+        let mut hold = row(state).hold.unwrap();
+        hold.runs.after = after;
+        ErrandStep::Keep { hold: Box::new(hold), events: vec![], retry: None }.ends_proof()
+    };
+    assert!(ErrandStep::Forget { events: vec![] }.ends_proof());
+    assert!(kept(HoldState::Settling, After::Nothing) && kept(HoldState::Released, After::Nothing));
+    assert!(!kept(HoldState::Settling, After::Start(0)), "a start is owed");
+    assert!(!kept(HoldState::Held, After::Nothing) && !kept(HoldState::Resuming, After::Nothing));
+    assert!(!ErrandStep::Rest { until: None }.ends_proof());
+}
+
+#[test]
+fn patience_ends_on_a_whole_second_and_never_early() {
+    let desired = asking(None);
+    // Begun at 100, so it ends at 110: seen from a little after 103, in 6.75 s.
+    let passed = Duration::from_millis(250);
+    for (ahead, until) in [(Duration::ZERO, 110), (Duration::from_millis(1), 111), (passed, 111)] {
+        let step = decide_with(&bulk(), &desired, 103, |turn| turn.now.uptime += ahead);
+        assert_eq!(step, Step::Rest { until: up(until) }, "uptime is {ahead:?} past the wall clock's second");
+    }
+}
