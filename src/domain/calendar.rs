@@ -640,6 +640,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::super::execution::RunPolicy;
+    use super::super::selection::{Seen, Selector};
     use super::super::sync::SyncKind;
     use super::super::window::{Dates, End, OnManualResume, Start, Times};
     use super::super::zone::Zone;
@@ -852,5 +853,58 @@ mod tests {
         assert_eq!(held(&extended, 1, "05T23:00"), (vec!["early".to_owned()], Some(at("05T23:30"))));
         assert_eq!(held(&extended, 1, "06T21:00").1, Some(at("06T22:00")), "the next one is as written");
         assert_eq!(held(&extended.with_orders(&[]), 1, "05T23:00").0, Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_extension_is_about_one_window_and_no_other_that_opens_with_it() {
+        let twins = Calendar::new(vec![
+            window("early", "0 20 * * *", 2, &[1]),
+            window("twin", "0 20 * * *", 2, &[5]),
+        ]);
+        let what = What::Extend { window: "early".into(), opens: at("05T20:00") };
+        let extended = twins.with_orders(&[order(3, "05T21:00", "05T23:30", what)]);
+        assert_eq!(held(&extended, 1, "05T21:30").1, Some(at("05T23:30")));
+        assert_eq!(held(&extended, 5, "05T21:30").1, Some(at("05T22:00")));
+    }
+
+    #[test]
+    fn windows_are_found_by_name_and_syncs_and_orders_are_kept() {
+        let what = What::Exempt { syncs: Some(syncs(&[1])) };
+        let orders = [order(1, "05T20:30", "05T21:30", what)];
+        let calendar = calendar().with_orders(&orders);
+        assert_eq!(calendar.orders(), orders);
+        assert_eq!(calendar.syncs().cloned().collect::<Vec<_>>(), [1, 2, 3, 4].map(sync));
+        assert_eq!(calendar.window("late").map(|it| it.name.as_str()), Some("late"));
+        assert!(calendar.window("none").is_none());
+    }
+
+    #[test]
+    fn what_a_window_was_found_to_select_is_paused_as_if_it_was_written() {
+        let all = |exclude: &[u128]| Select {
+            organization: "default".into(),
+            any_of: vec![Selector::default()],
+            exclude: exclude.iter().map(|it| Uuid::from_u128(*it)).collect(),
+        };
+        let written = Calendar::new(vec![
+            window("early", "0 20 * * *", 2, &[1]),
+            Window { select: Some(all(&[])), ..window("late", "0 22 * * *", 2, &[2]) },
+        ]);
+        let selecting: Vec<_> = written.selecting().map(|(it, select)| (it.name.as_str(), select)).collect();
+        assert_eq!(selecting, [("late", &all(&[]))]);
+
+        let seen = Seen { sync: sync(7), name: None, connections: vec![] };
+        let found = |select: Select| {
+            let name = Name::from("late");
+            written.with_selected(&BTreeMap::from([(
+                name.clone(),
+                select.resolve(&name, [&seen], at("05T12:00")),
+            )]))
+        };
+        for (number, holders) in [(1, &[][..]), (2, &["late"][..]), (7, &["late"])] {
+            assert_eq!(held(&found(all(&[])), number, "05T23:00").0, holders, "sync {number}");
+        }
+        // Found for what stood there before the file was edited.
+        assert_eq!(held(&found(all(&[9])), 7, "05T23:00").0, Vec::<String>::new());
+        assert_eq!(held(&found(all(&[9])), 2, "05T23:00").0, ["late"]);
     }
 }
