@@ -35,10 +35,10 @@ model:
     INTERMISSION_MODEL=full cargo test --locked --test it model:: -- --nocapture --test-threads=1
 
 # Change the deciding code in one place at a time, and see whether the tests beside it
-# notice; `just mutants -F plan/moves`. All of it takes hours. Needs
+# notice; `just mutants src/domain/plan/moves.rs`. All of it takes hours. Needs
 # `cargo install cargo-mutants --locked`.
-mutants *arguments:
-    cargo mutants -o target {{arguments}}
+mutants +files="src/domain/**/*.rs src/reconcile.rs src/reconcile/**/*.rs":
+    set -f; cargo mutants -o target $(printf -- '-f %s ' {{files}})
 
 # libFuzzer against one of `fuzz/fuzz_targets`; `just fuzz reply -max_total_time=600`.
 # Without a sanitizer: there is no unsafe code for one to look at.

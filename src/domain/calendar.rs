@@ -907,4 +907,77 @@ mod tests {
         assert_eq!(held(&found(all(&[9])), 7, "05T23:00").0, Vec::<String>::new());
         assert_eq!(held(&found(all(&[9])), 2, "05T23:00").0, ["late"]);
     }
+
+    fn names<'a>(windows: impl Iterator<Item = &'a Window>) -> Vec<&'a str> {
+        windows.map(|it| it.name.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_brought_to_another_instant_is_as_if_it_was_worked_out_there() {
+        let calendar = calendar();
+        let mut open = calendar.open_at(at("05T21:00"));
+        assert!(calendar.advance(&mut open, at("05T20:59")).is_none(), "the clock was set back");
+        let of_another = Calendar::new(calendar.windows().to_vec()).advance(&mut open, at("05T22:00"));
+        assert!(of_another.is_none());
+        assert_eq!(open.at(), at("05T21:00"), "nothing was done");
+
+        let still = calendar.advance(&mut open, at("05T21:00")).unwrap();
+        assert_eq!(names(calendar.windows_of_change(&still)), Vec::<&str>::new());
+        let changed = calendar.advance(&mut open, at("05T22:00")).unwrap();
+        assert_eq!(names(calendar.windows_of_change(&changed)), ["early", "late"]);
+        let syncs: BTreeSet<_> = calendar.syncs_of_change(&changed).cloned().collect();
+        assert_eq!(syncs, [1, 2, 3].map(sync).into());
+        let asking: Vec<_> = open.occurrences().into_iter().map(|it| it.window.as_str()).collect();
+        assert_eq!(asking, ["late"]);
+        for number in 1..=4 {
+            let there = calendar.desired(&sync(number), at("05T22:00"));
+            assert_eq!(open.desired(&sync(number)), there, "sync {number}");
+        }
+        assert_eq!(open.next_change(), calendar.open_at(at("05T22:00")).next_change());
+    }
+
+    #[test]
+    fn the_end_of_a_pause_without_end_comes_into_sight_as_time_passes() {
+        // From Monday to Friday, and from Friday to Monday: it never runs.
+        let turns =
+            Calendar::new(vec![window("week", "0 0 * * 1", 96, &[1]), window("end", "0 0 * * 5", 72, &[1])]);
+        let until = |now: DateTime<Utc>| match turns.desired(&sync(1), now) {
+            Desired::Paused(pause) => pause.until,
+            Desired::Running => panic!("it is paused always"),
+        };
+        let june = |day: i64| at("31T00:00") + TimeDelta::days(day);
+        // A month is looked ahead, and to the end of what is open then.
+        for (now, expected) in [("04T23:00", june(5)), ("05T00:00", june(5)), ("05T00:01", june(8))] {
+            assert_eq!(until(at(now)), expected, "{now}");
+        }
+        let mut open = turns.open_at(at("04T23:00"));
+        for hours in 1..200 {
+            let now = at("04T23:00") + TimeDelta::hours(hours);
+            turns.advance(&mut open, now).unwrap();
+            assert_eq!(open.pause(&sync(1)).unwrap().until, until(now), "at {now}");
+        }
+    }
+
+    #[test]
+    fn a_pause_that_has_just_begun_is_not_the_next_one() {
+        let what = What::Pause { syncs: syncs(&[9]) };
+        let calendar = calendar().with_orders(&[order(7, "05T21:00", "05T23:00", what)]);
+        assert!(calendar.next_pause(&sync(9), at("05T20:59"), &[]).is_some());
+        assert_eq!(calendar.next_pause(&sync(9), at("05T21:00"), &[]), None);
+    }
+
+    #[test]
+    fn a_pause_is_told_whole_from_wherever_one_looks_and_not_by_who_only_touches_it() {
+        let told = |number, from: &str, until: &str| {
+            let pauses = calendar().pauses(at(from), at(until));
+            let of = pauses.into_iter().filter(|it| it.sync == sync(number));
+            of.map(|it| (it.from, it.until)).collect::<Vec<_>>()
+        };
+        let whole = [(at("05T20:00"), at("06T00:00"))];
+        assert_eq!(told(2, "05T20:00", "05T21:00"), whole, "it goes on later");
+        assert_eq!(told(2, "05T23:00", "06T00:00"), whole, "it began before");
+        assert_eq!(told(2, "05T19:00", "05T20:00"), [], "it is yet to begin");
+        assert_eq!(told(1, "05T22:00", "05T23:00"), [], "it is over");
+        assert_eq!(told(1, "05T21:59", "05T22:00"), [(at("05T20:00"), at("05T22:00"))]);
+    }
 }

@@ -298,4 +298,15 @@ mod tests {
             assert_eq!(promises(text), expected, "{text:?}");
         }
     }
+
+    #[test]
+    fn the_words_of_the_file_are_those_of_the_ledger() {
+        for (it, word) in
+            [(OnRunning::Leave, "leave"), (OnRunning::Wait, "wait"), (OnRunning::Cancel, "cancel")]
+        {
+            assert_eq!(it.as_str(), word);
+            assert_eq!(serde_json::to_value(it).unwrap(), word);
+        }
+        assert!(!RunPolicy { catch_up: true, ..RunPolicy::default() }.is_usual());
+    }
 }

@@ -213,4 +213,45 @@ mod tests {
         assert!(!is_order(&"operator7".into()));
         assert_eq!((order.holds_at(at(0)), order.holds_at(at(1))), (true, false));
     }
+
+    #[test]
+    fn the_longest_reason_is_long_enough() {
+        let given = |reason: &str| check(at(10), at(20), reason, at(10), TimeDelta::hours(2));
+        assert_eq!(given(&"x".repeat(LONGEST_REASON)), Ok(()));
+    }
+
+    fn order(what: What) -> Order {
+        Order { number: 7, from: at(0), until: at(1), reason: "load".into(), by: "root".into(), what }
+    }
+
+    #[test]
+    fn an_order_is_about_all_or_names_its_syncs_one_by_one() {
+        let sync = |number| SyncRef {
+            organization: "default".into(),
+            kind: super::super::sync::SyncKind::Model,
+            id: uuid::Uuid::from_u128(number),
+        };
+        let one = BTreeSet::from([sync(1)]);
+        let extend = What::Extend { window: "w".into(), opens: at(0) };
+        for (what, word, of_one, of_two, one_by_one) in [
+            (What::Pause { syncs: one.clone() }, "pause", true, false, true),
+            (What::Exempt { syncs: Some(one) }, "exempt", true, false, true),
+            (What::Exempt { syncs: None }, "exempt", true, true, false),
+            (extend, "extend", false, false, false),
+        ] {
+            let order = order(what);
+            assert_eq!(order.what.as_str(), word);
+            assert_eq!((order.names(&sync(1)), order.names(&sync(2))), (of_one, of_two), "{order:?}");
+            assert_eq!(order.names_one_by_one(&sync(1)), one_by_one, "{order:?}");
+            assert!(!order.names_one_by_one(&sync(2)), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn an_order_changes_when_it_begins_and_when_it_ends() {
+        let order = order(What::Exempt { syncs: None });
+        assert_eq!(order.next_change(at(-1)), Some(at(0)));
+        assert_eq!(order.next_change(at(0)), Some(at(1)));
+        assert_eq!(order.next_change(at(1)), None);
+    }
 }

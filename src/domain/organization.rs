@@ -131,4 +131,10 @@ mod tests {
         }
         assert!("/etc/key".parse::<KeySource>().is_err());
     }
+
+    #[test]
+    fn a_key_source_is_kept_as_it_was_written() {
+        let source = KeySource::Credential("polytomic-api-key".into());
+        assert_eq!(String::from(source), "credential:polytomic-api-key");
+    }
 }

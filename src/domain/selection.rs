@@ -224,4 +224,28 @@ mod tests {
         assert_eq!(numbers(&resolve(&[3], &all()[1..2]).and_what_was_found(&before)), [2]);
         assert_eq!(numbers(&before.and_what_was_found(&missed)), [1, 2, 3, 4]);
     }
+
+    #[test]
+    fn only_lists_of_the_kinds_that_may_match_are_wanted() {
+        use SyncKind::{Bulk, Model};
+        let of = |kind| Selector { kind, ..by_name("*") };
+        for (kinds, model, bulk) in [
+            (&[None][..], true, true),
+            (&[Some(Model)], true, false),
+            (&[Some(Bulk)], false, true),
+            (&[Some(Bulk), Some(Model)], true, true),
+            (&[Some(Bulk), None], true, true),
+            (&[], false, false),
+        ] {
+            let select = select(kinds.iter().map(|it| of(*it)).collect(), &[]);
+            assert_eq!((select.wants(Model), select.wants(Bulk)), (model, bulk), "{kinds:?}");
+        }
+    }
+
+    #[test]
+    fn another_selector_has_another_fingerprint() {
+        let named = |glob: &str| select(vec![by_name(glob)], &[]).fingerprint();
+        assert_eq!(named("a*"), "in default: name \"a*\"");
+        assert_ne!(named("a*"), named("b*"));
+    }
 }

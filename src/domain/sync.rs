@@ -180,4 +180,15 @@ mod tests {
         assert_eq!(find(&one.id.to_string()), ambiguous(&one.id.to_string(), [&one, &other]));
         assert_eq!(find("Nobody"), Err(SyncNotFound::Unknown { text: "Nobody".to_owned() }));
     }
+
+    #[test]
+    fn a_sync_and_its_kind_are_told_by_their_words() {
+        assert_eq!([SyncKind::Model, SyncKind::Bulk].map(|it| it.to_string()), ["model", "bulk"]);
+        let (one, other) = (sync("default", 1), sync("emea", 1));
+        assert_eq!(one.to_string(), "default/00000000-0000-0000-0000-000000000001");
+        assert_eq!(String::from(one.organization.clone()), "default");
+        let error =
+            SyncNotFound::Ambiguous { text: "x".into(), candidates: vec![one.clone(), other.clone()] };
+        assert_eq!(error.to_string(), format!("`x` may be any of `{one}`, `{other}`"));
+    }
 }

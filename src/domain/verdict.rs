@@ -179,4 +179,14 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn what_was_not_applied_says_what_it_met() {
+        let failure = |kind| Failure::new(kind, "no luck");
+        assert_eq!(Verdict::Applied.failure(), None);
+        for kind in [FailureKind::Forbidden, FailureKind::Timeout] {
+            assert_eq!(Verdict::of(failure(kind)).failure(), Some(&failure(kind)));
+            assert_eq!(kind.to_string(), kind.as_str());
+        }
+    }
 }
