@@ -143,3 +143,38 @@ fn before_a_window_only_trouble_is_told() {
     assert_eq!(notices.len(), 1);
     assert_eq!(notices[0].title, "Before window `weekly`: 1 sync is off already and will stay off: Leads");
 }
+
+#[test]
+fn a_message_about_one_thing_says_it_in_its_title_and_one_about_two_below() {
+    let skipped = |id: i64| entry(id, 0, EventKind::Skipped, Some("a"), Some(id.unsigned_abs().into()));
+    let one = &told(&[skipped(1)], 100)[0];
+    assert_eq!((one.title.clone(), one.lines()), (skipped(1).event.to_string(), vec![]));
+    let two = &told(&[skipped(1), skipped(2)], 100)[0];
+    assert_eq!(two.title, "Window `a`: 2 skipped");
+    assert_eq!(two.lines(), [1, 2].map(|id| skipped(id).event.to_string()));
+}
+
+#[test]
+fn what_a_target_has_heard_of_one_sync_is_forgotten_when_that_one_is_well() {
+    let (target, mut heard) = (target(DEFAULT_EVENTS), Heard::default());
+    let mut count = |entries: &[Entry], seconds| match target.batch(entries, &mut heard, at(seconds)) {
+        Some(Batch::Tell { notices, .. }) => notices.iter().flat_map(|it| &it.parts).count(),
+        other => panic!("{other:?}"),
+    };
+    let failed = |id, seconds, sync| entry(id, seconds, EventKind::ResumeFailed, Some("a"), Some(sync));
+    assert_eq!(count(&[failed(1, 0, 1), failed(2, 0, 2)], 100), 1, "both, in one part");
+    assert_eq!(count(&[entry(3, 200, EventKind::Recovered, Some("a"), Some(1))], 300), 1);
+    assert_eq!(count(&[failed(4, 400, 2)], 500), 0, "of that one it has heard");
+    assert_eq!(count(&[failed(5, 400, 1)], 500), 1, "and this one was well in between");
+}
+
+#[test]
+fn a_reminder_counts_what_is_overdue() {
+    let title = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        Notice::reminder(&names, at(0)).title
+    };
+    assert!(title(&["A"]).starts_with("STILL OVERDUE: 1 sync is "), "{}", title(&["A"]));
+    assert!(title(&["A", "B"]).starts_with("STILL OVERDUE: 2 syncs are "), "{}", title(&["A", "B"]));
+    assert_eq!([Format::Slack, Format::Json].map(Format::as_str), ["slack", "json"]);
+}

@@ -38,6 +38,11 @@ fn heard(mut case: Case, errand: Errand, sent: i64, result: Result<Told, Failure
 }
 
 fn errand(case: &Case, desired: &Desired, now: i64) -> ErrandStep {
+    errand_if(case, desired, now, true)
+}
+
+/// Where every sync that is due was resumed, or not.
+fn errand_if(case: &Case, desired: &Desired, now: i64, all_resumed: bool) -> ErrandStep {
     let rules = Rules::default();
     let organization = organization();
     let turn = Turn {
@@ -46,7 +51,7 @@ fn errand(case: &Case, desired: &Desired, now: i64) -> ErrandStep {
         organization: Some(&organization),
         may_pause: true,
         key_proven: true,
-        all_resumed: true,
+        all_resumed,
         jitter: 0.5,
         rules: &rules,
     };
@@ -515,4 +520,57 @@ fn patience_ends_on_a_whole_second_and_never_early() {
         let step = decide_with(&bulk(), &desired, 103, |turn| turn.now.uptime += ahead);
         assert_eq!(step, Step::Rest { until: up(until) }, "uptime is {ahead:?} past the wall clock's second");
     }
+}
+
+#[test]
+fn nothing_is_started_before_every_sync_that_is_due_was_resumed() {
+    let running = &Desired::Running;
+    let active = Ok(proof(SyncState::Active, Frequency::ByTime, Some(3600), Some(90)));
+    let due = kept(heard(catching_up(), Errand::Prove, 201, active), running, 201);
+    assert_eq!(errand_if(&due, running, 201, false), ErrandStep::Rest { until: up(216) });
+    assert!(matches!(errand_if(&due, running, 201, true), ErrandStep::Start { .. }));
+}
+
+#[test]
+fn a_row_goes_with_its_proof_only_if_nothing_else_needs_it() {
+    let gone = |state: HoldState, unsettled: Unsettled| {
+        let mut case = resumed();
+        let hold = case.hold.as_mut().unwrap();
+        (hold.state, hold.unsettled) = (state, unsettled);
+        heard(case, Errand::Prove, 201, Ok(proof(SyncState::Gone, Frequency::Unknown, None, None)))
+    };
+    let none = Unsettled::default();
+    let late = Unsettled { pause: up(190), resume: None };
+    check(&gone(HoldState::Settling, none), &Desired::Running, 201, "forget");
+    check(&gone(HoldState::Settling, late), &Desired::Running, 201, "settling, Nothing");
+    check(&gone(HoldState::Released, none), &Desired::Running, 201, "released, Nothing");
+    // A person decided against the window that covers it: that is to be remembered.
+    let mut decided = gone(HoldState::Settling, none);
+    decided.hold.as_mut().unwrap().left_alone = vec![a()];
+    check(&decided, &paused_by(&[a()]), 201, "settling, Nothing");
+}
+
+#[test]
+fn what_becomes_of_a_run_that_does_not_end_is_told_with_it() {
+    let told = |case: &Case, desired: &Desired| match errand(case, desired, 110) {
+        ErrandStep::Keep { events, .. } => events.into_iter().next().unwrap().detail.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let runs = |kind| heard(held(kind), Errand::Status, 102, status(true));
+    let (wait, cancel) = (asking(Some(OnRunning::Wait)), asking(Some(OnRunning::Cancel)));
+    let over = "`on_running_limit` is over";
+    for (case, desired, expected) in [
+        (runs(SyncKind::Model), &wait, "; it goes on, and the pause stands"),
+        (runs(SyncKind::Bulk), &wait, ": the sync was paused all the same, so Polytomic cancels it"),
+        (runs(SyncKind::Model), &cancel, "; it was asked to stop and has not yet"),
+        (
+            heard(held(SyncKind::Bulk), Errand::Status, 102, failed(FailureKind::Server)),
+            &wait,
+            ", and whether one runs is not known: no luck",
+        ),
+    ] {
+        assert_eq!(told(&case, desired), format!("{over}{expected}"));
+    }
+    // Where nobody has asked yet there is nothing to be told.
+    check(&held(SyncKind::Bulk), &wait, 110, "status");
 }
