@@ -749,3 +749,181 @@ fn what_a_pause_has_served_is_known_until_the_next_pause() {
     };
     assert!(hold.served.is_empty(), "{hold:?}");
 }
+
+/// The events of a step, and the row it leaves.
+fn kept(step: Step) -> (Hold, Vec<Event>) {
+    match step {
+        Step::Keep { hold, events, .. } => (*hold, events),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_event_names_its_sync_and_window_and_how_long_the_answer_took() {
+    let mut case = answered(row(HoldState::Pausing), false, 150, Verdict::Applied);
+    case.name = Some("Leads".into());
+    let (_, events) = kept(decide(&case, &paused_by(&[a()]), 152));
+    let event = &events[0];
+    assert_eq!((event.sync.as_ref(), event.name.as_deref()), (Some(&case.sync), Some("Leads")));
+    assert_eq!((event.window.clone(), event.occurrence), (Some("a".into()), Some(at(100))));
+    assert_eq!(event.took, Some(Duration::from_secs(2)));
+    let (_, seen) = kept(decide(&saw(unheld(), SyncState::Inactive, 150), &paused_by(&[a()]), 152));
+    assert_eq!(seen[0].took, None, "a look changes nothing");
+}
+
+#[test]
+fn who_switched_it_on_is_told_if_the_api_says() {
+    let by = |who: Option<&str>| {
+        let mut case = saw(row(HoldState::Held), SyncState::Active, 130);
+        let by = who.map(ToOwned::to_owned);
+        case.evidence = Some(Evidence::Saw { state: SyncState::Active, sent: moment(130), by });
+        kept(decide(&case, &paused_by(&[a()]), 130)).1.remove(0).by
+    };
+    assert_eq!(by(Some("Ada")), "Ada");
+    assert_eq!(by(None), "somebody at Polytomic");
+}
+
+#[test]
+fn what_failed_is_in_the_row_until_something_succeeds() {
+    let (failed, _) = kept(decide(&answered(unheld(), false, 110, unknown()), &paused_by(&[a()]), 111));
+    assert_eq!((failed.attempts, failed.last_error.as_deref()), (1, Some("no answer within 30s")));
+    let mut case = unheld();
+    case.hold = Some(failed);
+    let (held, _) = kept(decide(&saw(case.clone(), SyncState::Inactive, 120), &paused_by(&[a()]), 120));
+    assert_eq!((held.state, held.attempts, held.last_error), (HoldState::Held, 0, None));
+    let (gone, _) = kept(decide(&saw(case, SyncState::Gone, 120), &paused_by(&[a()]), 120));
+    assert_eq!(gone.last_error.as_deref(), Some("Polytomic does not know this sync (404)"));
+}
+
+#[test]
+fn a_long_outage_is_told_ten_times_and_then_about_once_an_hour() {
+    let told = |attempt: u32| {
+        let mut case = answered(row(HoldState::Held), true, 210, unknown());
+        case.retry = Some(Retry { pausing: false, failures: attempt - 1, not_before: Uptime::ZERO });
+        let (_, events) = kept(decide(&case, &Desired::Running, 211));
+        events.iter().map(|it| it.attempt).collect::<Vec<_>>()
+    };
+    for attempt in [1, 9, 10, 60, 120] {
+        assert_eq!(told(attempt), [Some(attempt)]);
+    }
+    for attempt in [11, 59, 61] {
+        assert_eq!(told(attempt), [], "attempt {attempt}");
+    }
+}
+
+#[test]
+fn a_pause_that_fails_when_its_window_is_over_is_no_failure() {
+    let over = answered(unheld(), false, 199, unknown());
+    check(&over, &Desired::Running, 201, "pausing");
+    check(
+        &answered(row(HoldState::Held), true, 201, unknown()),
+        &Desired::Running,
+        202,
+        "resuming +resume_failed",
+    );
+}
+
+#[test]
+fn a_sync_that_is_gone_when_it_is_to_be_changed_is_gone() {
+    let gone = || Verdict::Refused(Failure::new(FailureKind::Gone, "404"));
+    check(&answered(unheld(), false, 110, gone()), &paused_by(&[a()]), 111, "pausing +gone");
+    check(&answered(row(HoldState::Held), true, 210, gone()), &Desired::Running, 211, "resuming +gone");
+    let Step::Defer { events, .. } = decide(&saw(unheld(), SyncState::Gone, 110), &paused_by(&[a()]), 110)
+    else {
+        panic!("there is nothing to keep")
+    };
+    let is_the_id_right = "Polytomic does not know this sync; is the id right?";
+    assert_eq!(events[0].detail.as_deref(), Some(is_the_id_right));
+}
+
+#[test]
+fn only_a_resume_that_is_still_owed_is_sent_again_without_a_look() {
+    let slow = || Verdict::Refused(Failure::new(FailureKind::Throttled, "429"));
+    check(&answered(row(HoldState::Held), true, 201, slow()), &Desired::Running, 202, "resume");
+    check(&answered(row(HoldState::Held), true, 201, slow()), &paused_by(&[b()]), 202, "resuming");
+    check(&answered(unheld(), false, 199, slow()), &Desired::Running, 201, "pausing");
+}
+
+#[test]
+fn a_look_that_was_told_to_slow_down_is_no_failure() {
+    let mut case = row(HoldState::Held);
+    case.call = Some(Call::Look);
+    let failed = |kind| Evidence::LookFailed { failure: Failure::new(kind, "no luck") };
+    case.hear(failed(FailureKind::Throttled), moment(210));
+    check(&case, &Desired::Running, 210, "defer");
+    case.hear(failed(FailureKind::Timeout), moment(210));
+    check(&case, &Desired::Running, 210, "held +resume_failed");
+}
+
+#[test]
+fn what_fails_is_told_of_the_window_that_wants_it_now() {
+    let mut case = row(HoldState::Pausing);
+    case.call = Some(Call::Look);
+    case.hear(Evidence::LookFailed { failure: Failure::new(FailureKind::Timeout, "no luck") }, moment(210));
+    let (_, events) = kept(decide(&case, &paused_by(&[b()]), 210));
+    assert_eq!(events[0].window, Some("b".into()), "`a` is over");
+    let (_, events) = kept(decide(&case, &Desired::Running, 210));
+    assert_eq!(events[0].window, Some("a".into()));
+}
+
+#[test]
+fn what_is_overdue_is_told_with_what_it_met() {
+    let mut case = row(HoldState::Held);
+    case.hold.as_mut().unwrap().last_error = Some("no answer within 30s".into());
+    let (_, events) = kept(decide(&case, &Desired::Running, 500));
+    assert_eq!(
+        (events[0].kind, events[0].error.as_deref()),
+        (EventKind::Overdue, Some("no answer within 30s"))
+    );
+}
+
+#[test]
+fn a_decision_is_remembered_for_two_days_after_what_it_was_about() {
+    let two_days = 2 * 24 * 3600;
+    let left = |now: i64| {
+        let mut case = saw(row(HoldState::Held), SyncState::Active, now);
+        case.hold.as_mut().unwrap().left_alone = vec![occurrence("old", 10, 20)];
+        let (hold, _) = kept(decide(&case, &paused_by(&[occurrence("now", 100, 400_000)]), now));
+        hold.left_alone.iter().any(|it| it.window.as_str() == "old")
+    };
+    assert!(left(20 + two_days - 1));
+    assert!(!left(20 + two_days));
+}
+
+#[test]
+fn an_answer_close_upon_one_that_another_process_counted_counts_no_more() {
+    let times = |ago: i64| {
+        let mut hold = row(HoldState::Held).hold.unwrap();
+        hold.gone = Some(crate::domain::hold::Gone { since: at(10_000 - ago), times: 3 });
+        let case = saw(Case::remembered(hold), SyncState::Gone, 10_000);
+        kept(decide(&case, &Desired::Running, 10_000)).0.gone.unwrap().times
+    };
+    assert_eq!((times(3599), times(3600)), (3, 4));
+}
+
+#[test]
+fn a_proof_to_come_does_not_hide_a_request_without_an_answer() {
+    let mut case = row(HoldState::Settling);
+    let hold = case.hold.as_mut().unwrap();
+    hold.runs.after = crate::domain::execution::After::Proof;
+    hold.unsettled.pause = up(210);
+    case.looked = up(211);
+    let settled = 210 + i64::try_from(SETTLE).unwrap();
+    assert_eq!(decide(&case, &Desired::Running, 212), Step::Rest { until: up(settled) });
+}
+
+#[test]
+fn a_resume_that_waits_for_its_proof_keeps_the_count_of_its_failures() {
+    let retry = Some(Retry { pausing: false, failures: 3, not_before: moment(200).uptime });
+    let after = |case: &mut Case| {
+        case.retry = retry;
+        match decide(case, &Desired::Running, 211) {
+            Step::Keep { retry, .. } => retry,
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut confirmed = answered(row(HoldState::Held), true, 210, Verdict::Applied);
+    assert_eq!(after(&mut confirmed), retry);
+    let mut proven = saw(row(HoldState::Pausing), SyncState::Active, 211);
+    assert_eq!(after(&mut proven), None, "nothing is to be proven");
+}
