@@ -319,4 +319,17 @@ mod tests {
             schedule.previous(&Zone::utc(), at);
         }
     }
+
+    #[test]
+    fn a_schedule_is_the_same_if_it_is_written_the_same() {
+        let schedule = |text: &str| text.parse::<Schedule>().unwrap();
+        assert_eq!(schedule("0 2 * * *"), schedule("0 2 * * *"));
+        assert_ne!(schedule("0 2 * * *"), schedule("0 3 * * *"));
+    }
+
+    #[test]
+    fn it_matches_each_of_its_minutes_in_each_of_its_hours() {
+        let a_day = |text: &str| text.parse::<Schedule>().unwrap().matches_a_day();
+        assert_eq!(["0 2 * * *", "0,30 1-5 * * *", "* * * * *"].map(a_day), [1, 10, 1440]);
+    }
 }

@@ -418,4 +418,28 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn another_schedule_end_zone_or_date_is_another_fingerprint() {
+        let print = |start: Start, end: End, skip: &[&str], zone: Zone| {
+            let dates =
+                Dates { skip: skip.iter().map(|it| it.parse().unwrap()).collect(), ..Dates::default() };
+            let times = Times::new(start, end, dates, zone, at("01T00:00")).unwrap();
+            Window { times, ..nightly() }.fingerprint()
+        };
+        let every = |schedule: &str| Start::Recurring(schedule.parse().unwrap());
+        let hour = || End::After(TimeDelta::hours(1));
+        let once = |text: &str| Start::Once(When::Local(text.parse().unwrap()));
+        let prints = [
+            print(every("0 22 * * *"), hour(), &[], Zone::utc()),
+            print(every("0 23 * * *"), hour(), &[], Zone::utc()),
+            print(every("0 22 * * *"), End::After(TimeDelta::hours(2)), &[], Zone::utc()),
+            print(every("0 22 * * *"), hour(), &["2026-05-05"], Zone::utc()),
+            print(every("0 22 * * *"), hour(), &[], Zone::new("Zulu", jiff::tz::TimeZone::UTC)),
+            print(once("2026-05-05T22:00:00"), hour(), &[], Zone::utc()),
+            print(once("2026-05-06T22:00:00"), hour(), &[], Zone::utc()),
+        ];
+        assert_eq!(prints[0], "`0 22 * * *` for 3600 s, UTC");
+        assert_eq!(prints.iter().collect::<BTreeSet<_>>().len(), prints.len(), "{prints:?}");
+    }
 }

@@ -252,4 +252,11 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_zone_is_told_from_others_by_its_name() {
+        assert_eq!(new_york().name(), "America/New_York");
+        assert_eq!(new_york(), new_york());
+        assert_ne!(new_york(), Zone::utc());
+    }
 }
