@@ -332,4 +332,19 @@ mod tests {
         let a_day = |text: &str| text.parse::<Schedule>().unwrap().matches_a_day();
         assert_eq!(["0 2 * * *", "0,30 1-5 * * *", "* * * * *"].map(a_day), [1, 10, 1440]);
     }
+
+    #[test]
+    fn what_a_list_names_twice_still_matches() {
+        let a_day = |text: &str| text.parse::<Schedule>().unwrap().matches_a_day();
+        assert_eq!(["0-10,5 2 * * *", "5,0-10 2 * * *", "5,5 2 * * *"].map(a_day), [11, 11, 1]);
+    }
+
+    #[test]
+    fn a_month_of_thirty_days_has_no_thirty_first() {
+        for month in [4, 6, 9, 11] {
+            assert!(format!("0 2 31 {month} *").parse::<Schedule>().is_err(), "month {month}");
+            assert!(format!("0 2 30 {month} *").parse::<Schedule>().is_ok(), "month {month}");
+        }
+        assert!("0 2 31 4,5 *".parse::<Schedule>().is_ok());
+    }
 }

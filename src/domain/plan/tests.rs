@@ -927,3 +927,13 @@ fn a_resume_that_waits_for_its_proof_keeps_the_count_of_its_failures() {
     let mut proven = saw(row(HoldState::Pausing), SyncState::Active, 211);
     assert_eq!(after(&mut proven), None, "nothing is to be proven");
 }
+
+#[test]
+fn a_resume_without_an_answer_needs_no_look_to_be_settled() {
+    let mut case = row(HoldState::Settling);
+    case.hold.as_mut().unwrap().unsettled.resume = up(210);
+    assert_eq!(case.looked, None, "this process has not looked yet");
+    let settled = 210 + i64::try_from(SETTLE).unwrap();
+    assert_eq!(decide(&case, &Desired::Running, 211), Step::Rest { until: up(settled) });
+    check(&case, &Desired::Running, settled, "forget");
+}
