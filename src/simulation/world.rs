@@ -222,6 +222,10 @@ pub enum Plant {
     ForgetsResuming,
     /// A pause leaves when all is over, and nobody knows of it.
     PausesAtTheEnd,
+    /// The daemon never wakes by itself.
+    SleepsOn,
+    /// A resume that failed twice is not tried again.
+    GivesUp,
 }
 
 impl Plant {
@@ -414,7 +418,7 @@ impl World {
                     self.api.apply(&sync, active, Who::Daemon { request }, now);
                 }
             }
-            Happening::Wake { sleep } if sleep == self.sleeps => self.pass(),
+            Happening::Wake { sleep } if sleep == self.sleeps && self.plant != Plant::SleepsOn => self.pass(),
             Happening::Wake { .. } => {}
             Happening::Crash => self.crash(Fault::Crash),
             Happening::Start => self.start(),

@@ -170,7 +170,17 @@ fn planted_defects_are_found() {
         (Plant::SkippedIsHeld, "P1"),
         (Plant::ForgetsResuming, "P2"),
     ];
-    for (plant, promise) in plants {
+    each_is_found(&plants);
+}
+
+/// Nor to what is merely never done: faults stop, and it does not come to rest.
+#[test]
+fn what_is_never_done_is_found() {
+    each_is_found(&[(Plant::SleepsOn, "P4"), (Plant::GivesUp, "P4")]);
+}
+
+fn each_is_found(plants: &[(Plant, &str)]) {
+    for &(plant, promise) in plants {
         let found = (0..2000).find_map(|seed| {
             let Night { mut world, _disk } = Night::new(seed, plant);
             world.run();

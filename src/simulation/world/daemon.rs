@@ -4,8 +4,8 @@ use crate::domain::plan::Errand;
 use crate::reconcile::{ErrandReply, SweepReply};
 
 use super::{
-    Action, Arc, Calendar, Change, Duration, EventKind, Fault, Happening, HoldState, InForce, On, Reconciler,
-    Reply, Told, World,
+    Action, Arc, Calendar, Change, Duration, EventKind, Fault, Happening, HoldState, InForce, On, Plant,
+    Reconciler, Reply, SyncRef, Told, World,
 };
 
 impl World {
@@ -110,9 +110,15 @@ impl World {
                 Action::Pause { sync, organization, change, until } => {
                     self.pause(sync, organization, &change, until);
                 }
+                Action::Resume { sync, .. } if self.gives_up(&sync) => {}
                 Action::Resume { sync, organization, change } => self.resume(sync, organization, &change),
             }
         }
+    }
+
+    /// Whether the planted defect leaves this resume out.
+    fn gives_up(&self, sync: &SyncRef) -> bool {
+        self.plant == Plant::GivesUp && self.rows.get(sync).is_some_and(|row| 2 <= row.attempts)
     }
 
     pub(super) fn write(&mut self, change: Change) {
