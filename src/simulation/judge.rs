@@ -11,6 +11,9 @@ use crate::reconcile::RELEASED;
 
 use super::api::{Api, Who};
 
+/// A missed run is made up for by so many attempts.
+const MOST_STARTS: u32 = 3;
+
 /// What is known of the promises so far.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
@@ -23,6 +26,10 @@ pub(super) struct Judge {
     foreign: BTreeSet<SyncRef>,
     // P9: the occurrences inside which somebody was seen to switch them on.
     respected: BTreeMap<SyncRef, Vec<Occurrence>>,
+    // Asked to start since their last resume, so often.
+    starts: BTreeMap<SyncRef, u32>,
+    // Since then the daemon has seen an execution.
+    seen_to_run: BTreeSet<SyncRef>,
     // An operator took over what was owed to them.
     forgotten: BTreeSet<SyncRef>,
 }
@@ -138,12 +145,43 @@ impl Judge {
 
     /// `active: true` leaves the machine.
     pub(super) fn resume_leaves(&mut self, sync: &SyncRef, now: Moment) {
+        self.starts.remove(sync);
+        self.seen_to_run.remove(sync);
         let owed = self.owed.contains(sync);
         self.hold("P1", owed, || format!("{sync} was resumed at {} though we had never paused it", now.wall));
         let foreign = self.foreign.contains(sync);
         self.hold("P1", !foreign, || {
             format!("{sync} was off when its block began, and was resumed at {}", now.wall)
         });
+    }
+
+    /// An execution is asked for, to make up for one that was missed.
+    pub(super) fn start_leaves(
+        &mut self,
+        sync: &SyncRef,
+        calendar: Option<&Calendar>,
+        row: Option<HoldState>,
+        now: Moment,
+    ) {
+        let times = self.starts.entry(sync.clone()).or_default();
+        *times += 1;
+        let times = *times;
+        self.hold("catch-up", times <= MOST_STARTS, || {
+            format!("{sync} was started {times} times after one resume")
+        });
+        let seen = self.seen_to_run.contains(sync);
+        self.hold("catch-up", !seen, || {
+            format!("{sync} was started at {} though it was seen to run", now.wall)
+        });
+        // Where somebody wanted it on inside a window, it is.
+        let paused = matches!(calendar.map(|it| it.desired(sync, now.wall)), Some(Desired::Paused(_)))
+            && row != Some(HoldState::Released);
+        self.hold("catch-up", !paused, || format!("{sync} was started at {}, inside a window", now.wall));
+    }
+
+    /// The daemon hears that one runs or ran since the resume.
+    pub(super) fn is_seen_to_run(&mut self, sync: &SyncRef) {
+        self.seen_to_run.insert(sync.clone());
     }
 
     /// Deep inside a window, without faults for long: it is paused.

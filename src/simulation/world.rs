@@ -147,6 +147,8 @@ pub struct World {
     store: Store,
     // What the store says of each sync, so that nobody has to read all of it.
     rows: BTreeMap<SyncRef, Hold>,
+    // When each was asked to run last.
+    started: BTreeMap<SyncRef, DateTime<Utc>>,
     reconciler: Option<Reconciler>,
     process: u64,
     sleeps: u64,
@@ -281,6 +283,7 @@ impl World {
             api,
             store,
             rows: BTreeMap::new(),
+            started: BTreeMap::new(),
             reconciler: None,
             process: 0,
             sleeps: 0,

@@ -1,6 +1,6 @@
 //! The daemon's side: what `daemon` does for the reconciler, in simulated time.
 
-use crate::domain::plan::Errand;
+use crate::domain::plan::{self, Errand, Proof};
 use crate::reconcile::{ErrandReply, SweepReply};
 
 use super::{
@@ -105,6 +105,8 @@ impl World {
                 Action::Errand { sync, organization, errand } => self.errand(sync, organization, errand),
                 Action::Start { sync, organization, change } => {
                     self.write(change);
+                    let (calendar, row, now) = (self.in_force.clone(), self.row(&sync), self.now());
+                    self.judge.start_leaves(&sync, calendar.as_deref(), row, now);
                     self.errand(sync, organization, Errand::Start);
                 }
                 Action::Pause { sync, organization, change, until } => {
@@ -138,6 +140,11 @@ impl World {
     pub(super) fn hear_errand(&mut self, process: u64, reply: ErrandReply) {
         if process != self.process || self.reconciler.is_none() {
             return;
+        }
+        if let Ok(plan::Told::Proof(Proof { status: Some(status), .. })) = &reply.learnt.result
+            && status.newest.is_some_and(|it| self.resumed(&reply.sync).is_some_and(|resumed| resumed <= it))
+        {
+            self.judge.is_seen_to_run(&reply.sync);
         }
         let now = self.now();
         if let Some(reconciler) = &mut self.reconciler {

@@ -41,6 +41,10 @@ impl World {
     pub(super) fn errand(&mut self, sync: SyncRef, organization: Arc<Organization>, errand: Errand) {
         let sent = self.now();
         let course = self.course(On::Look, &sync);
+        // What has no answer may have been carried out.
+        if errand == Errand::Start && (course.failure.is_none() || self.rng.bool()) {
+            self.started.insert(sync.clone(), sent.wall);
+        }
         let result = match (course.failure, errand) {
             (Some(failure), _) => Err(failure),
             (None, Errand::Cancel) => Ok(plan::Told::Cancelled),
@@ -48,18 +52,30 @@ impl World {
             (None, Errand::Prove) => Ok(plan::Told::Proof(Proof {
                 state: self.api.state(&sync),
                 frequency: Frequency::ByTime,
-                status: None,
+                status: (self.rng.u8(..8) > 0).then(|| self.run_status(&sync, false)),
             })),
-            (None, Errand::Status) => Ok(plan::Told::Status(RunStatus {
-                is_running: self.rng.u8(..4) == 0,
-                newest: None,
-                last_completed: None,
-                next: None,
-            })),
+            (None, Errand::Status) => {
+                let is_running = self.rng.u8(..4) == 0;
+                Ok(plan::Told::Status(self.run_status(&sync, is_running)))
+            }
         };
         let reply = Box::new(ErrandReply { sync, organization, learnt: Learnt { sent, result } });
         let process = self.process;
         self.after(course.answered, Happening::Errand { process, reply });
+    }
+
+    /// Each sync has a run planned every three hours; of those that were, only what was
+    /// asked for is told.
+    fn run_status(&self, sync: &SyncRef, is_running: bool) -> RunStatus {
+        let every = 3 * 3600;
+        let next = (self.wall.timestamp() / every + 1) * every;
+        let newest = self.started.get(sync).copied();
+        RunStatus { is_running, newest, last_completed: newest, next: DateTime::from_timestamp(next, 0) }
+    }
+
+    /// When the daemon remembers that its resume was confirmed.
+    pub(super) fn resumed(&self, sync: &SyncRef) -> Option<DateTime<Utc>> {
+        self.rows.get(sync)?.runs.resumed
     }
 
     /// A list of many pages: what it shows is as old as its first page, and it takes

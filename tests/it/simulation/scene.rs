@@ -169,5 +169,5 @@ fn windows(rng: &mut fastrand::Rng, from: DateTime<Utc>, syncs: &[SyncRef]) -> V
 /// Short enough that what waits for an execution is paused before anything is late.
 fn runs(rng: &mut fastrand::Rng) -> RunPolicy {
     let on_running = [None, Some(OnRunning::Wait), Some(OnRunning::Cancel)][rng.usize(..3)];
-    RunPolicy { on_running, limit: Duration::from_mins(1), catch_up: false }
+    RunPolicy { on_running, limit: Duration::from_mins(1), catch_up: rng.u8(..3) == 0 }
 }
