@@ -98,3 +98,38 @@ fn tell<T>(answer: oneshot::Sender<Result<T>>, result: Result<T>) -> Result<()> 
     drop(answer.send(result));
     fatal
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::super::super::domain::event::{Event, EventKind};
+    use super::*;
+
+    /// So many changes wait before the thread comes to them: how often it writes.
+    fn commits(waiting: usize) -> u64 {
+        let store = Store::in_memory().unwrap();
+        let commits = store.commit_counter();
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let change = || Change::new().record(DateTime::UNIX_EPOCH, Event::new(EventKind::Paused));
+        let answers: Vec<_> = (0..waiting)
+            .map(|_| {
+                let (answer, answered) = oneshot::channel();
+                assert!(queue.try_send(Request::Commit(change(), answer)).is_ok());
+                answered
+            })
+            .collect();
+        drop(queue);
+        let (ending, _ended) = watch::channel(());
+        run(store, requests, ending);
+        assert!(answers.into_iter().all(|mut it| matches!(it.try_recv(), Ok(Ok(())))));
+        commits.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn whatever_waits_is_written_at_once_and_a_thousand_at_a_time() {
+        for (waiting, expected) in [(1, 1), (50, 1), (GROUP, 1), (GROUP + 1, 2), (10 * GROUP, 10)] {
+            assert_eq!(commits(waiting), expected, "{waiting}");
+        }
+    }
+}

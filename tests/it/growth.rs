@@ -1,8 +1,8 @@
 //! How work grows with what there is: counted in instructions by valgrind, which
-//! are the same on every machine that is busy, and never in time.
+//! are the same on every machine that is busy, and in fsyncs by strace; never in time.
 //!
 //! Each kind of work is done at a size and at ten times that size, by this very
-//! program run anew, and only what is inside of [`measured`] is counted.
+//! program run anew, and only what is inside of [`measured`] is counted as instructions.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::process::Command;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use intermission::domain::calendar::{Calendar, OpenWindows};
+use intermission::domain::event::{Event, EventKind};
 use intermission::domain::execution::{RunPolicy, RunStatus};
 use intermission::domain::hold::HoldState;
 use intermission::domain::moment::Moment;
@@ -20,6 +21,7 @@ use intermission::domain::sync::{SyncKind, SyncRef, SyncState};
 use intermission::domain::verdict::Verdict;
 use intermission::domain::window::{Dates, End, OnManualResume, Start, Times, When, Window};
 use intermission::domain::zone::Zone;
+use intermission::ledger::{Change, Store};
 use intermission::polytomic::Limits;
 use intermission::reconcile::{Action, ErrandReply, InForce, Outcome, Reconciler, Reply};
 use uuid::Uuid;
@@ -28,6 +30,9 @@ use crate::skipped::skipped;
 
 /// Which work, and how much of it.
 const ASKED: &str = "INTERMISSION_GROWTH";
+
+/// So many records come at once.
+const BURST: usize = 50;
 
 /// So many boundaries are passed.
 const BOUNDARIES: u32 = 20;
@@ -119,6 +124,17 @@ fn crowd(syncs: usize) {
     assert_eq!(night.held(), 0);
 }
 
+/// So many times fifty records that come at once.
+fn bursts(count: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&directory.path().join("ledger.db")).unwrap();
+    for _ in 0..count {
+        let event = |nth| Event { sync: Some(sync(nth)), ..Event::new(EventKind::Paused) };
+        let changes: Vec<_> = (0..BURST).map(|nth| Change::new().record(start().wall, event(nth))).collect();
+        store.apply(&changes).unwrap();
+    }
+}
+
 /// A reconciler, and an API that answers at once.
 struct Night {
     reconciler: Reconciler,
@@ -143,7 +159,8 @@ impl Night {
             preflight: None,
         };
         let dice = fastrand::Rng::with_seed(7);
-        Self { reconciler: Reconciler::new(vec![], vec![], Some(in_force), dice), off: BTreeSet::new() }
+        let reconciler = Reconciler::new(vec![], vec![], Some(in_force), dice);
+        Self { reconciler, off: BTreeSet::new() }
     }
 
     fn held(&self) -> usize {
@@ -225,10 +242,12 @@ fn the_work_that_is_counted_is_done() {
         ("boundaries", size) => boundaries(size),
         ("passes", size) => passes(size),
         ("crowd", size) => crowd(size),
+        ("bursts", size) => bursts(size),
         (_, size) => {
             boundaries(size);
             passes(size);
             crowd(size);
+            bursts(2);
         }
     }
 }
@@ -246,6 +265,24 @@ fn count(work: &str, size: usize) -> Option<u64> {
     assert!(output.status.success(), "{told}");
     let counted = told.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
     Some(counted.unwrap_or_else(|| panic!("valgrind counted nothing: {told}")))
+}
+
+/// How often the program asks for its data to be on the disk while it does so much
+/// work; none without strace.
+fn fsyncs(work: &str, size: usize) -> Option<usize> {
+    let directory = tempfile::tempdir().unwrap();
+    let calls = directory.path().join("calls");
+    let output = Command::new("/usr/bin/strace")
+        .args(["-f", "-qq", "-e", "trace=fsync,fdatasync,sync_file_range,msync", "-o"])
+        .arg(&calls)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "growth::the_work_that_is_counted_is_done"])
+        .env(ASKED, format!("{work} {size}"))
+        .output()
+        .ok()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let calls = std::fs::read_to_string(&calls).unwrap();
+    Some(calls.lines().filter(|line| line.contains("sync") && line.contains('(')).count())
 }
 
 /// Ten times the size is at most so many times the work.
@@ -274,4 +311,14 @@ fn a_pass_asks_only_those_that_can_change() {
 #[test]
 fn a_crowd_costs_each_of_its_syncs_about_the_same() {
     check("crowd", 200, 14.0);
+}
+
+#[test]
+fn fifty_records_that_come_at_once_are_on_disk_with_one_fsync() {
+    // The first one also makes the log and its place in the directory durable.
+    let (Some(one), Some(six)) = (fsyncs("bursts", 1), fsyncs("bursts", 6)) else {
+        return skipped("fsyncs are counted by `strace`");
+    };
+    println!("{one} fsyncs to make a ledger and write a burst of {BURST} records, {six} with six bursts");
+    assert_eq!(six - one, 5);
 }

@@ -16,6 +16,8 @@ enum Ails {
     Hangs,
     /// 503 to everything.
     Down,
+    /// 429 to everything: there is no request left for an hour.
+    Limit,
 }
 
 impl Ails {
@@ -24,6 +26,7 @@ impl Ails {
             Self::Key => return night.world().set_key("default", key("rotated")).unwrap(),
             Self::Hangs => Fault::hang(),
             Self::Down => Fault::status(503),
+            Self::Limit => Fault::retry_after(429, "3600"),
         };
         let mut world = night.world();
         for part in [STRIPE, CONTACTS] {
@@ -36,7 +39,7 @@ impl Ails {
         let mut world = night.world();
         match self {
             Self::Key => world.set_key("default", key("default")).unwrap(),
-            Self::Hangs | Self::Down => world.clear_faults(),
+            Self::Hangs | Self::Down | Self::Limit => world.clear_faults(),
         }
     }
 }
@@ -64,7 +67,7 @@ fn windows(end: DateTime<Utc>) -> [Window; 3] {
 
 #[test]
 fn an_organization_that_cannot_be_asked_delays_no_pause_and_no_resume_of_another() {
-    for ails in ALL {
+    for ails in ALL.into_iter().chain([Ails::Limit]) {
         let night = Night::new();
         let windows = windows(soon(5.0));
         night.write(&windows);
