@@ -103,8 +103,8 @@ fn tell<T>(answer: oneshot::Sender<Result<T>>, result: Result<T>) -> Result<()> 
 mod tests {
     use std::sync::atomic::Ordering;
 
-    use super::super::super::domain::event::{Event, EventKind};
     use super::*;
+    use crate::domain::event::{Event, EventKind};
 
     /// So many changes wait before the thread comes to them: how often it writes.
     fn commits(waiting: usize) -> u64 {
