@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::calendar::Calendar;
+use crate::domain::calendar::{Calendar, Desired};
 use crate::domain::hold::HoldState;
 use crate::domain::moment::Moment;
 use crate::domain::operator::{Order, is_order};
@@ -29,9 +29,9 @@ pub struct Why {
     pub exempt_until: Option<DateTime<Utc>>,
     /// Its row, if there is one.
     pub row: Option<RowReport>,
-    /// When the pause ends, if one is wanted.
+    /// When the pause ends, if one is wanted, counting what follows without a gap.
     pub until: Option<DateTime<Utc>>,
-    /// What pauses it next.
+    /// What pauses it next, once this pause is over.
     pub next: Option<Occurrence>,
     /// The windows that cover it at some time.
     pub windows: Vec<Name>,
@@ -77,7 +77,7 @@ impl Reconciler {
         let desired = match (calendar, &case.hold) {
             (Some(calendar), _) => calendar.desired(sync, now.wall),
             (None, Some(hold)) => hold.desired_alone(now.wall),
-            (None, None) => crate::domain::calendar::Desired::Running,
+            (None, None) => Desired::Running,
         };
         let left_alone = case.hold.as_ref().map_or(&[][..], |hold| &hold.left_alone);
         let counts = |it: &Occurrence| !left_alone.iter().any(|other| other.is(it));
@@ -89,9 +89,10 @@ impl Reconciler {
             (true, _) if exempt_until.is_some() => Wanted::Exempt,
             (true, _) => Wanted::Running,
         };
-        let counted = holders.iter().filter(|it| it.counts);
-        let until = counted.map(|it| it.occurrence.closes).max();
-        let next = calendar.and_then(|it| it.next_pause(sync, now.wall, desired.holders()));
+        let until = end(&desired, &holders);
+        // What begins inside the pause only makes it longer.
+        let after = until.unwrap_or(now.wall);
+        let next = calendar.and_then(|it| it.next_pause(sync, after, desired.holders()));
         let row = case.hold.as_ref().map(|hold| RowReport::of(hold, now.wall, self.rules.overdue_after));
         let row = row.or_else(|| self.waits_for_execution(case, now).then(|| self.unheld_row(case, now)));
         let windows = |it: &Calendar| it.windows_of(sync).map(|it| it.name.clone()).collect();
@@ -99,7 +100,7 @@ impl Reconciler {
             sync: sync.clone(),
             name: self.name_of(sync).map(str::to_owned),
             wanted,
-            until: until.filter(|_| wanted == Wanted::Paused),
+            until,
             holders,
             exempt_until,
             row,
@@ -121,6 +122,16 @@ impl Reconciler {
             by: order.map(|it| it.by.clone()),
         }
     }
+}
+
+/// When a pause ends, as the plan sees it: if a person decided against a part of
+/// it, only the rest counts.
+fn end(desired: &Desired, holders: &[Holder]) -> Option<DateTime<Utc>> {
+    let Desired::Paused(pause) = desired else { return None };
+    if holders.iter().all(|it| it.counts) {
+        return Some(pause.until);
+    }
+    holders.iter().filter(|it| it.counts).map(|it| it.occurrence.closes).max()
 }
 
 impl Why {

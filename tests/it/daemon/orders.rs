@@ -71,6 +71,22 @@ fn a_second_pause_is_a_second_holder_and_each_can_be_taken_back() {
 }
 
 #[test]
+fn a_pause_of_windows_that_overlap_is_told_with_one_end() {
+    let night = Night::new();
+    let first = Window::new("first", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    let second = Window::new("second", soon(FAR / 2.0)..soon(FAR * 2.0)).of(&[CONTACTS]);
+    night.write(&[first, second.clone(), tomorrow()]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    let status = night.run(&["status", "--format", "json"], 0).json();
+    let why = night.run(&["why", "Contacts", "--format", "json"], 0).json();
+    assert_eq!(why["until"], row(&status, CONTACTS)["until"]);
+    assert_eq!(time(&why["until"]), second.closes());
+    assert_eq!(why["next"]["window"], "tomorrow", "the second window only makes the pause longer");
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
 fn what_was_off_before_an_operators_pause_stays_off_after_it() {
     let night = Night::new();
     night.write(&[tomorrow()]);
