@@ -29,7 +29,7 @@ fn table(ordered: &Ordered, zone: &Zone, now: DateTime<Utc>) -> String {
     }
     let mut rows = Rows::under(&["SYNC", "NOW", "UNTIL", "THEN"]);
     for why in &ordered.syncs {
-        rows.add(mood(why), [name(why), why.sentence().to_owned(), until(why, zone), then(why, zone)]);
+        rows.add(mood(why), [name(why), why.sentence(), until(why, zone), then(why, zone)]);
     }
     format!("{first}\n\n{}", rows.render())
 }

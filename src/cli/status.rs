@@ -321,11 +321,7 @@ fn state_of(row: &RowReport) -> String {
 fn trouble(row: &RowReport) -> Option<String> {
     let overdue = (row.overdue_seconds > 0)
         .then(|| format!("overdue by {}", times::span(TimeDelta::seconds(row.overdue_seconds))));
-    let error = row.last_error.as_ref().map(|error| match row.attempts {
-        0 => error.clone(),
-        attempts => format!("attempt {attempts}: {error}"),
-    });
-    let parts: Vec<String> = [overdue, error].into_iter().flatten().collect();
+    let parts: Vec<String> = [overdue, row.last_attempt()].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 

@@ -70,7 +70,7 @@ fn tell(why: &Why, zone: &Zone, now: DateTime<Utc>) -> String {
             let late = times::span(chrono::TimeDelta::seconds(row.overdue_seconds));
             lines.push(format!("OVERDUE: {late} past its end"));
         }
-        lines.extend(row.last_error.iter().map(|it| format!("the last attempt ({}): {it}", row.attempts)));
+        lines.extend(row.last_attempt().map(|it| format!("last error: {it}")));
     }
     lines.push(match &why.next {
         Some(next) => {

@@ -231,6 +231,14 @@ impl RowReport {
         }
     }
 
+    /// What the last attempt met, and which one it was; `None` if nothing failed.
+    pub fn last_attempt(&self) -> Option<String> {
+        self.last_error.as_ref().map(|error| match self.attempts {
+            0 => error.clone(),
+            attempts => format!("attempt {attempts}: {error}"),
+        })
+    }
+
     /// Whether it is overdue, or its last attempt failed.
     pub fn is_trouble(&self) -> bool {
         self.overdue_seconds > 0 || self.last_error.is_some()
@@ -240,20 +248,24 @@ impl RowReport {
 impl Reconciler {
     /// The state of things now.
     pub fn report(&self, now: Moment) -> Report {
-        let row = |case: &Case| {
-            let is_told = || case.trouble.is_some() || self.waits_for_execution(case, now);
-            let reported = match &case.hold {
-                Some(hold) => Some(RowReport::of(hold, now.wall, self.rules.overdue_after)),
-                None => is_told().then(|| self.unheld_row(case, now)),
-            }?;
-            let name = case.name.clone().or(reported.name.clone());
-            let last_error = reported.last_error.clone().or(case.trouble.clone());
-            Some(RowReport { name, last_error, ..reported })
-        };
-        let mut syncs: Vec<RowReport> = self.cases.values().filter_map(|it| row(it)).collect();
+        let mut syncs: Vec<RowReport> =
+            self.cases.values().filter_map(|case| self.row_of(case, now)).collect();
         syncs.extend(self.exempt_rows(now));
         let orders = self.orders.iter().filter(|it| now.wall < it.until).map(OrderReport::from).collect();
         Report { next_change: self.next_change, syncs, orders }
+    }
+
+    /// A sync's row with what its last request met. Without a row it is told only
+    /// what keeps it from being paused.
+    pub(super) fn row_of(&self, case: &Case, now: Moment) -> Option<RowReport> {
+        let is_told = || case.trouble.is_some() || self.waits_for_execution(case, now);
+        let reported = match &case.hold {
+            Some(hold) => Some(RowReport::of(hold, now.wall, self.rules.overdue_after)),
+            None => is_told().then(|| self.unheld_row(case, now)),
+        }?;
+        let name = case.name.clone().or(reported.name.clone());
+        let last_error = reported.last_error.clone().or(case.trouble.clone());
+        Some(RowReport { name, last_error, ..reported })
     }
 
     /// The syncs without a row that an operator exempted: those that were named,
@@ -305,7 +317,7 @@ impl Reconciler {
 
     /// A sync that is to be paused, and could not be looked at yet or whose execution
     /// is waited for.
-    pub(super) fn unheld_row(&self, case: &Case, now: Moment) -> RowReport {
+    fn unheld_row(&self, case: &Case, now: Moment) -> RowReport {
         let (windows, until) = match self.desired(case, now) {
             crate::domain::calendar::Desired::Paused(pause) => {
                 (pause.holders.iter().map(|it| it.window.clone()).collect(), Some(pause.until))

@@ -11,7 +11,7 @@ use crate::domain::plan::Case;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::window::Occurrence;
 
-use super::{Reconciler, RowReport};
+use super::{Reconciler, RowReport, RowState};
 
 /// All there is to say about one sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,8 +93,6 @@ impl Reconciler {
         // What begins inside the pause only makes it longer.
         let after = until.unwrap_or(now.wall);
         let next = calendar.and_then(|it| it.next_pause(sync, after, desired.holders()));
-        let row = case.hold.as_ref().map(|hold| RowReport::of(hold, now.wall, self.rules.overdue_after));
-        let row = row.or_else(|| self.waits_for_execution(case, now).then(|| self.unheld_row(case, now)));
         let windows = |it: &Calendar| it.windows_of(sync).map(|it| it.name.clone()).collect();
         Why {
             sync: sync.clone(),
@@ -103,7 +101,7 @@ impl Reconciler {
             until,
             holders,
             exempt_until,
-            row,
+            row: self.row_of(case, now),
             next,
             windows: calendar.map_or_else(Vec::new, |it| windows(it)),
         }
@@ -145,8 +143,23 @@ impl Why {
         self.row.as_ref().is_some_and(|row| row.since.is_none() && row.quiet == Some(false))
     }
 
+    /// Whether a pause or a resume is still to come about, and the last attempt failed.
+    fn is_kept_from_it(&self) -> bool {
+        let Some(row) = &self.row else { return false };
+        let is_moving = match self.wanted {
+            Wanted::Paused => row.state != RowState::Held,
+            Wanted::Running | Wanted::LeftAlone | Wanted::Exempt => self.is_held(),
+        };
+        is_moving && row.last_error.is_some()
+    }
+
     /// The same in one sentence, without times.
-    pub fn sentence(&self) -> &'static str {
+    pub fn sentence(&self) -> String {
+        let but = if self.is_kept_from_it() { ", but the last attempt failed" } else { "" };
+        format!("{}{but}", self.in_words())
+    }
+
+    fn in_words(&self) -> &'static str {
         let state = self.row.as_ref().map(|row| row.state);
         let is = |wanted: HoldState| state == Some(wanted.into());
         match self.wanted {

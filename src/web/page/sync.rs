@@ -99,9 +99,7 @@ fn row_of(it: &Snapshot, row: &RowReport) -> Markup {
                 @if row.overdue_seconds > 0 {
                     dt { "Late by" } dd { (span(chrono::TimeDelta::seconds(row.overdue_seconds))) }
                 }
-                @if let Some(error) = &row.last_error {
-                    dt { "Last error" } dd { (error) " (attempt " (row.attempts) ")" }
-                }
+                @if let Some(error) = row.last_attempt() { dt { "Last error" } dd { (error) } }
             }
         }
     }

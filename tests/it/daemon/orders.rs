@@ -87,6 +87,28 @@ fn a_pause_of_windows_that_overlap_is_told_with_one_end() {
 }
 
 #[test]
+fn why_tells_what_keeps_a_sync_from_being_paused() {
+    let night = Night::new();
+    night.write(&[tomorrow()]);
+    let daemon = night.start();
+    let id = LEADS.id.to_string();
+    // It is a model sync: Polytomic knows no bulk sync of this id.
+    night.run(&["pause", &id, "--kind", "bulk", "--for", "1h", "--reason", "load"], 0);
+    let troubled = |status: &Value| !status["syncs"][0]["last_error"].is_null();
+    let status = night.until_status("a 404 is told", troubled);
+    let why = night.run(&["why", &id, "--format", "json"], 0).json();
+    assert_eq!(why["row"]["last_error"], status["syncs"][0]["last_error"]);
+    let told = night.run(&["why", &id], 0);
+    told.with(&[
+        "it is being paused, but the last attempt failed",
+        "last error: ",
+        "does not know this sync (404)",
+    ]);
+    assert_eq!(daemon.stop(), Some(0));
+    night.assert_untouched(LEADS);
+}
+
+#[test]
 fn what_was_off_before_an_operators_pause_stays_off_after_it() {
     let night = Night::new();
     night.write(&[tomorrow()]);
