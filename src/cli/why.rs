@@ -102,7 +102,7 @@ fn holders(why: &Why, zone: &Zone) -> String {
                 occurrence.window.to_string(),
                 times::show(occurrence.pauses, zone),
                 times::show(occurrence.closes, zone),
-                if holder.counts { "yes" } else { "no: a person decided against it" }.to_owned(),
+                if holder.counts { "yes".to_owned() } else { format!("no: {}", why.why_not_counted()) },
                 reason.into_iter().flatten().collect::<Vec<_>>().join(", "),
             ],
         );

@@ -45,7 +45,8 @@ pub enum Wanted {
     Running,
     /// A pause.
     Paused,
-    /// All that asks for a pause was decided against by a person.
+    /// All that asks for a pause does not count: somebody decided against it, or it
+    /// was off already.
     LeftAlone,
     /// Windows do not touch it, on an operator's word.
     Exempt,
@@ -138,6 +139,23 @@ impl Why {
         self.row.as_ref().is_some_and(|it| it.since.is_some() && it.state.owes_resume())
     }
 
+    /// Why what asks for a pause does not count, as far as its row tells. Who
+    /// decided, a person at Polytomic or an operator, is in the journal.
+    pub fn why_not_counted(&self) -> &'static str {
+        match self.row.as_ref().map(|row| row.state) {
+            Some(RowState::Skipped) => "it was off already",
+            Some(
+                RowState::Pausing
+                | RowState::Held
+                | RowState::Resuming
+                | RowState::Settling
+                | RowState::Released
+                | RowState::Exempt,
+            )
+            | None => "somebody decided against it",
+        }
+    }
+
     /// Whether its pause waits for an execution.
     fn waits_for_execution(&self) -> bool {
         self.row.as_ref().is_some_and(|row| row.since.is_none() && row.quiet == Some(false))
@@ -170,8 +188,8 @@ impl Why {
             Wanted::LeftAlone if is(HoldState::Skipped) => {
                 "it was off already when the pause began: it is not ours, and stays as it is"
             }
-            Wanted::LeftAlone if self.is_held() => "a person decided to let it run: it is being resumed",
-            Wanted::LeftAlone => "a person decided to let it run: it is left alone",
+            Wanted::LeftAlone if self.is_held() => "somebody decided to let it run: it is being resumed",
+            Wanted::LeftAlone => "somebody decided to let it run: it is left alone",
             Wanted::Paused if is(HoldState::Held) => "it is paused",
             Wanted::Paused if self.waits_for_execution() => {
                 "it is paused as soon as its execution has ended, which a pause would break off"

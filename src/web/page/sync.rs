@@ -68,7 +68,7 @@ fn holders(it: &Snapshot, why: &Why) -> Markup {
         section aria-labelledby="holders" {
             h2 #holders { "What asks for a pause now" }
             @if why.holders.is_empty() { p.quiet { "Nothing." } }
-            ol.list { @for holder in &why.holders { li { (holder_of(it, holder)) } } }
+            ol.list { @for holder in &why.holders { li { (holder_of(it, why, holder)) } } }
             h2.later { "Windows that cover it" }
             @if why.windows.is_empty() { p.quiet { "None." } }
             ul.list { @for window in &why.windows { li { (window_link(it, window)) } } }
@@ -76,11 +76,11 @@ fn holders(it: &Snapshot, why: &Why) -> Markup {
     }
 }
 
-fn holder_of(it: &Snapshot, holder: &Holder) -> Markup {
+fn holder_of(it: &Snapshot, why: &Why, holder: &Holder) -> Markup {
     let occurrence = &holder.occurrence;
     html! {
         (window_link(it, &occurrence.window)) " "
-        @if !holder.counts { span.badge { "does not count" } ": a person decided against it" }
+        @if !holder.counts { span.badge { "does not count" } ": " (why.why_not_counted()) }
         br;
         (time(occurrence.pauses, &it.zone)) " to " (time(occurrence.closes, &it.zone))
         @if let Some(description) = &holder.description { br; (description) }

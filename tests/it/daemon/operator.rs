@@ -119,6 +119,8 @@ fn a_resume_that_is_said_twice_is_written_down_once() {
         night.run(&["resume", "Contacts"], 0).with(&["Contacts", "(tomorrow)"]);
         night.until_state(CONTACTS, "released");
     }
+    let told = night.run(&["why", "Contacts"], 0);
+    told.with(&["somebody decided to let it run: it is left alone", "no: somebody decided against it"]);
     assert_eq!(daemon.stop(), Some(0));
     assert_eq!(night.history("operator_resume").len(), 1);
     assert_eq!(night.posts(CONTACTS), 2);

@@ -114,8 +114,10 @@ fn what_was_off_before_an_operators_pause_stays_off_after_it() {
     night.write(&[tomorrow()]);
     night.person_switches(CONTACTS, false);
     let daemon = night.start();
-    night.run(&["pause", &CONTACTS.id.to_string(), "--for", "2s", "--reason", "load"], 0);
+    night.run(&["pause", &CONTACTS.id.to_string(), "--for", "5s", "--reason", "load"], 0);
     night.until_state(CONTACTS, "skipped");
+    let told = night.run(&["why", "Contacts"], 0);
+    told.with(&["it was off already when the pause began", "no: it was off already"]);
     night.until_no_row(CONTACTS);
     assert_eq!(daemon.stop(), Some(0));
     night.assert_untouched(CONTACTS);

@@ -72,7 +72,7 @@ fn the_page_of_a_sync_says_why_it_is_paused_and_until_when() {
         "Customers to CRM",
         "it is paused, until Sun 29 Nov 06:00 CET (in 5 h 30 min)",
         "Next: paused by snowflake-patching on Sat 5 Dec 22:00 CET, in 6 d 21 h",
-        "does not count: a person decided against it",
+        "does not count: somebody decided against it",
         "by alice (1000)",
         "held",
         "resume failed",
