@@ -41,6 +41,7 @@ mod tally;
 mod turn;
 mod why;
 mod windows;
+mod withdrawn;
 
 use lane::{Lane, Seat};
 use tally::Tallies;
@@ -53,6 +54,7 @@ pub use preflight::PreflightRule;
 pub use report::{OrderReport, Report, RowReport, RowState};
 pub use sweep::SWEPT_FROM;
 pub use why::{Holder, Wanted, Why};
+pub use withdrawn::Withdrawn;
 
 /// The date of this release. A clock that says less is wrong, and nothing is
 /// paused on its word.
@@ -404,7 +406,7 @@ impl Reconciler {
     /// Whether a window of this name is in force, or an operator's pause.
     pub fn knows_window(&self, name: &Name) -> bool {
         self.calendar.as_ref().is_some_and(|it| it.window(name.as_str()).is_some())
-            || self.orders.iter().any(|it| it.holder().is_some() && it.name() == *name)
+            || self.orders.iter().any(|it| it.name() == *name)
     }
 
     /// Every sync that a window names or that has a row, with its name if it

@@ -1,6 +1,7 @@
 //! `resume`: ends pauses now, through the daemon or, to break glass, without
 //! one.
 
+mod ended;
 mod from_history;
 
 use std::convert::Infallible;
@@ -22,10 +23,9 @@ use crate::daemon::{self, Start};
 use crate::domain::event::EventKind;
 use crate::domain::hold::HoldState;
 use crate::domain::sync::{Name, SyncRef, find_sync};
-use crate::domain::zone::Zone;
 use crate::ledger::{Contents, HistoryQuery, SyncFilter};
 use crate::reconcile::{Resumed, Selection};
-use crate::web::api::{ResumeRequest, ResumedSync};
+use crate::web::api::ResumeRequest;
 use crate::web::peer;
 
 #[derive(Debug, Args)]
@@ -35,7 +35,8 @@ pub(super) struct Arguments {
     /// Ids, `organization/id`s or names that only one sync has
     #[arg(value_name = "SYNC", add = candidates::syncs())]
     syncs: Vec<String>,
-    /// All that the open occurrence of this window covers
+    /// All that the open occurrence of this window covers, whatever else holds it;
+    /// or `operator#N`, to end that pause, extension or exemption and nothing else
     #[arg(long, value_name = "NAME", conflicts_with = "syncs", add = candidates::windows())]
     window: Option<String>,
     /// All that are paused
@@ -87,31 +88,9 @@ fn through_daemon(global: &Global, arguments: &Arguments) -> Outcome {
     let answer = block_on(socket.resume(&request))?;
     match arguments.format.format {
         Format::Json => screen::say_json(&answer)?,
-        Format::Table if answer.syncs.is_empty() => screen::say("nothing is paused")?,
-        Format::Table => screen::say(&table(&answer.syncs, &file::zone(global)))?,
+        Format::Table => screen::say(&ended::tell(&answer, &file::zone(global), clock::wall()))?,
     }
     Ok(Exit::Success)
-}
-
-fn table(syncs: &[ResumedSync], zone: &Zone) -> String {
-    let mut rows = Rows::under(&["SYNC", "WAS", "ENDED", "LEFT ALONE UNTIL"]);
-    for it in syncs {
-        let ended: Vec<String> = it.ended.iter().map(|it| it.window.to_string()).collect();
-        let next = it.next.as_ref().map_or_else(
-            || "no further window".to_owned(),
-            |next| format!("{} ({})", times::show(next.pauses, zone), next.window),
-        );
-        rows.add(
-            Mood::Plain,
-            [
-                it.name.as_ref().map_or_else(|| it.sync.clone(), |name| format!("{name} ({})", it.sync)),
-                it.was.map_or("-", HoldState::as_str).to_owned(),
-                if ended.is_empty() { "-".to_owned() } else { ended.join(", ") },
-                next,
-            ],
-        );
-    }
-    rows.render()
 }
 
 // ---- without a daemon ----

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::config::Diagnostic;
 use crate::domain::event::EventKind;
+use crate::domain::operator::is_order;
 use crate::domain::sync::{Name, SyncRef, find_sync};
 use crate::domain::zone::Zone;
 use crate::ledger::{Entry, HistoryQuery, Ledger, SyncFilter};
-use crate::reconcile::{Resumed, Selection};
+use crate::reconcile::{OrderReport, Resumed, Selection};
 use crate::web::api::{
     Ask, DaemonStatus, ForgetRequest, Forgotten, HistoryRequest, JournalLine, NamedSync, Names, Refusal,
     ResumeAnswer, ResumeRequest, ResumedSync, Snapshot, Status,
@@ -144,10 +145,30 @@ impl Daemon {
 
     fn resume(&mut self, request: &ResumeRequest, by: &str) -> Result<ResumeAnswer, Refusal> {
         let selection = self.selection(request)?;
+        if let Selection::Window(name) = &selection
+            && is_order(name)
+        {
+            return self.end_order(name, by, request.reason.as_deref());
+        }
         let now = self.clock.now();
         let (resumed, actions) = self.reconciler.resume(&selection, by, request.reason.as_deref(), now);
         self.carry_out(actions);
-        Ok(ResumeAnswer { syncs: resumed.into_iter().map(ResumedSync::from).collect() })
+        Ok(ResumeAnswer {
+            syncs: resumed.into_iter().map(ResumedSync::from).collect(),
+            ..ResumeAnswer::default()
+        })
+    }
+
+    /// Ends what an operator asked for, by its name.
+    fn end_order(&mut self, name: &Name, by: &str, reason: Option<&str>) -> Result<ResumeAnswer, Refusal> {
+        let ended = self.reconciler.end_order(name, by, reason, self.clock.now());
+        let (ended, actions) = ended.ok_or_else(|| no_order(name))?;
+        self.carry_out(actions);
+        Ok(ResumeAnswer {
+            order: Some(OrderReport::from(&ended.order)),
+            closes: ended.closes,
+            syncs: ended.syncs.into_iter().map(ResumedSync::from).collect(),
+        })
     }
 
     /// The sync that an operator means.
@@ -163,6 +184,8 @@ impl Daemon {
                 let name = Name::from(name.as_str());
                 if self.reconciler.knows_window(&name) {
                     Ok(Selection::Window(name))
+                } else if is_order(&name) {
+                    Err(no_order(&name))
                 } else {
                     Err(Refusal::NotFound { message: format!("there is no window `{name}`") })
                 }
@@ -187,6 +210,12 @@ impl Daemon {
     }
 }
 
+fn no_order(name: &Name) -> Refusal {
+    Refusal::NotFound {
+        message: format!("`{name}` is over, or nobody asked for it: there is nothing to end"),
+    }
+}
+
 /// What an operator is told is durable.
 async fn answer_durably<T>(
     ledger: Ledger,
@@ -202,7 +231,15 @@ async fn answer_durably<T>(
 
 impl From<Resumed> for ResumedSync {
     fn from(it: Resumed) -> Self {
-        Self { sync: it.sync.to_string(), name: it.name, was: it.was, ended: it.ended, next: it.next }
+        Self {
+            sync: it.sync.to_string(),
+            name: it.name,
+            was: it.was,
+            ended: it.ended,
+            paused_until: it.paused_until,
+            paused_by: it.paused_by,
+            next: it.next,
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! What an operator asks for: resume now, forget.
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::calendar::Desired;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::hold::{Hold, HoldState};
 use crate::domain::moment::Moment;
-use crate::domain::operator::is_order;
 use crate::domain::plan::Case;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::window::Occurrence;
@@ -32,8 +33,12 @@ pub struct Resumed {
     pub name: Option<String>,
     /// What its row said before.
     pub was: Option<HoldState>,
-    /// The occurrences that are ended for this sync.
+    /// The occurrences that are ended for this sync, and were not before.
     pub ended: Vec<Occurrence>,
+    /// Until when it is paused all the same, for what was not ended.
+    pub paused_until: Option<DateTime<Utc>>,
+    /// What that is.
+    pub paused_by: Vec<Name>,
     /// The next occurrence that will pause it.
     pub next: Option<Occurrence>,
 }
@@ -66,17 +71,12 @@ impl Reconciler {
         if self.boundary_passed(now.wall) {
             self.reopen(now, &mut actions);
         }
-        if let Selection::Window(name) = selection
-            && is_order(name)
-        {
-            let resumed = self.resume_order(name, by, reason, now, &mut actions);
-            return (resumed, actions);
-        }
-        let resumed = self
+        let resumed: Vec<Resumed> = self
             .selected(selection, now)
             .into_iter()
             .map(|sync| self.resume_one(sync, by, reason, now, &mut actions))
             .collect();
+        self.take_out_of_orders(&resumed, &mut actions, now);
         (resumed, actions)
     }
 
@@ -101,44 +101,6 @@ impl Reconciler {
         found
     }
 
-    /// Takes an operator's pause back, for all its syncs.
-    fn resume_order(
-        &mut self,
-        name: &Name,
-        by: &str,
-        reason: Option<&str>,
-        now: Moment,
-        actions: &mut Vec<Action>,
-    ) -> Vec<Resumed> {
-        let Some((order, dropped)) = self.withdraw(name, now) else { return vec![] };
-        actions.push(dropped);
-        let ended: Vec<Occurrence> = order.holder().into_iter().collect();
-        let mut resumed = Vec::new();
-        for sync in order.syncs() {
-            let case = self.cases.get(sync);
-            let next = self.calendar.as_ref().and_then(|it| it.next_pause(sync, now.wall, &ended));
-            let it = Resumed {
-                sync: sync.clone(),
-                name: self.name_of(sync).map(str::to_owned),
-                was: case.and_then(|it| it.hold.as_ref()).map(|hold| hold.state),
-                ended: ended.clone(),
-                next,
-            };
-            let event = Event {
-                sync: Some(sync.clone()),
-                name: it.name.clone(),
-                window: Some(order.name()),
-                occurrence: Some(order.from),
-                by: by.to_owned(),
-                detail: reason.map(str::to_owned),
-                ..Event::new(EventKind::OperatorResume)
-            };
-            actions.push(write(Change::new(), vec![event], now));
-            resumed.push(it);
-        }
-        resumed
-    }
-
     fn resume_one(
         &mut self,
         sync: SyncRef,
@@ -148,21 +110,24 @@ impl Reconciler {
         actions: &mut Vec<Action>,
     ) -> Resumed {
         let case = self.cases.get(&sync).cloned().unwrap_or_else(|| Box::new(Case::new(sync.clone())));
-        let ended = holders(&self.desired(&case, now), case.hold.as_ref());
+        let holders = holders(&self.desired(&case, now), case.hold.as_ref());
         let was = case.hold.as_ref().map(|hold| hold.state);
-        let next = self.calendar.as_ref().and_then(|it| it.next_pause(&sync, now.wall, &ended));
+        let next = self.calendar.as_ref().and_then(|it| it.next_pause(&sync, now.wall, &holders));
+        let left_alone = case.hold.as_ref().map_or(&[][..], |hold| &hold.left_alone);
+        let counts = |it: &&Occurrence| !left_alone.iter().any(|other| other.is(it));
+        let ended: Vec<Occurrence> = holders.iter().filter(counts).cloned().collect();
         let name = self.name_of(&sync).map(str::to_owned);
         let configured = self.in_force.as_ref().and_then(|it| it.organizations.get(&sync.organization));
         let hold = match (&case.hold, configured) {
             (Some(hold), _) => Some(hold.clone()),
-            (None, Some((organization, _))) if !ended.is_empty() => {
+            (None, Some((organization, _))) if !holders.is_empty() => {
                 Some(case.new_hold(organization, HoldState::Released, now.wall))
             }
             (None, _) => None,
         };
         let left_alone = hold.map(|hold| {
             let mut left_alone = hold.clone();
-            left_alone.leave_alone(&ended);
+            left_alone.leave_alone(&holders);
             (left_alone, hold)
         });
         // Said again, it changes nothing, and is not written down again.
@@ -172,8 +137,8 @@ impl Reconciler {
             let event = Event {
                 sync: Some(sync.clone()),
                 name: name.clone(),
-                window: ended.first().map(|it| it.window.clone()),
-                occurrence: ended.first().map(|it| it.opens),
+                window: holders.first().map(|it| it.window.clone()),
+                occurrence: holders.first().map(|it| it.opens),
                 by: by.to_owned(),
                 detail: reason.map(str::to_owned),
                 ..Event::new(EventKind::OperatorResume)
@@ -183,7 +148,7 @@ impl Reconciler {
             case.decide_for(hold);
             self.due.insert(sync.clone());
         }
-        Resumed { sync, name, was, ended, next }
+        Resumed { sync, name, was, ended, paused_until: None, paused_by: vec![], next }
     }
 
     /// Drops the row of a sync that Polytomic does not know any more.

@@ -90,7 +90,7 @@ impl Reconciler {
         let order = Order { number: self.last_order, from, until, reason, by, what };
         let later = if now.wall < from { format!("from {} ", instant(from)) } else { String::new() };
         let detail = format!("{later}until {}: {}", instant(until), order.reason);
-        let events = self.told_of(&order, told, &order.by, &detail);
+        let events = self.told_of(&order, told, &order.by, Some(&detail));
         self.orders.push(order.clone());
         self.renew_calendar();
         let written = write(Change::new().order(order.clone()), events, now);
@@ -115,7 +115,7 @@ impl Reconciler {
         let mut actions = Vec::new();
         for order in found {
             let ended = Order { what: What::Exempt { syncs: syncs.cloned() }, ..order.clone() };
-            let events = self.told_of(&ended, EventKind::Exempted, by, "the exemption was ended");
+            let events = self.told_of(&ended, EventKind::Exempted, by, Some("the exemption was ended"));
             let left = match (&order.what, syncs) {
                 (What::Exempt { syncs: Some(named) }, Some(ended)) => named - ended,
                 _ => BTreeSet::new(),
@@ -150,16 +150,6 @@ impl Reconciler {
         })
     }
 
-    /// Takes back an operator's pause, begun or not. Says what was taken back.
-    pub(super) fn withdraw(&mut self, name: &Name, now: Moment) -> Option<(Order, Action)> {
-        let is_it = |it: &Order| it.holder().is_some() && it.name() == *name && now.wall < it.until;
-        let index = self.orders.iter().position(is_it)?;
-        let order = self.orders.remove(index);
-        self.renew_calendar();
-        let dropped = Action::Write { change: Change::new().drop_order(order.number) };
-        Some((order, dropped))
-    }
-
     /// Drops what is long over.
     pub(super) fn drop_old_orders(&mut self, now: Moment, actions: &mut Vec<Action>) {
         let is_old = |it: &Order| it.until + TimeDelta::days(REMEMBERED_DAYS) <= now.wall;
@@ -174,7 +164,13 @@ impl Reconciler {
     }
 
     /// One event for each sync that an order names, or one about no sync.
-    fn told_of(&self, order: &Order, kind: EventKind, by: &str, detail: &str) -> Vec<Event> {
+    pub(super) fn told_of(
+        &self,
+        order: &Order,
+        kind: EventKind,
+        by: &str,
+        detail: Option<&str>,
+    ) -> Vec<Event> {
         let event = |sync: Option<&SyncRef>| Event {
             sync: sync.cloned(),
             name: sync.and_then(|it| self.name_of(it)).map(str::to_owned),
@@ -189,7 +185,7 @@ impl Reconciler {
                 What::Exempt { .. } => None,
             },
             by: by.to_owned(),
-            detail: Some(detail.to_owned()),
+            detail: detail.map(str::to_owned),
             ..Event::new(kind)
         };
         let named: Vec<Event> = order.syncs().map(|it| event(Some(it))).collect();

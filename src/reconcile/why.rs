@@ -139,6 +139,11 @@ impl Why {
         self.row.as_ref().is_some_and(|it| it.since.is_some() && it.state.owes_resume())
     }
 
+    /// What asks for a pause and counts.
+    pub fn counted(&self) -> impl Iterator<Item = &Holder> {
+        self.holders.iter().filter(|it| it.counts)
+    }
+
     /// Why what asks for a pause does not count, as far as its row tells. Who
     /// decided, a person at Polytomic or an operator, is in the journal.
     pub fn why_not_counted(&self) -> &'static str {

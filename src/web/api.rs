@@ -285,8 +285,15 @@ pub struct ResumeRequest {
 }
 
 /// What a resume did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeAnswer {
+    /// What an operator had asked for and was ended before its time, if it was
+    /// called by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderReport>,
+    /// If that was an extension: when the occurrence closes, or closed, without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes: Option<DateTime<Utc>>,
     /// Each sync it concerned.
     pub syncs: Vec<ResumedSync>,
 }
@@ -300,8 +307,15 @@ pub struct ResumedSync {
     pub name: Option<String>,
     /// What its row said before; `null` without a row.
     pub was: Option<HoldState>,
-    /// The occurrences that do not count for it any more.
+    /// The occurrences that count for it no longer, and did until now.
     pub ended: Vec<Occurrence>,
+    /// Until when it is paused all the same, for what was not ended; absent if
+    /// nothing asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<DateTime<Utc>>,
+    /// What that is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paused_by: Vec<Name>,
     /// The next occurrence that will pause it.
     pub next: Option<Occurrence>,
 }

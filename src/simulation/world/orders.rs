@@ -1,8 +1,6 @@
 //! Operators' orders: pauses, extensions and exemptions beside the file.
 
-use super::{
-    Action, BTreeSet, Fault, Moment, On, Order, Selection, SyncRef, Terms, TimeDelta, Told, What, World,
-};
+use super::{Action, BTreeSet, Fault, Moment, On, Order, SyncRef, Terms, TimeDelta, Told, What, World};
 
 impl World {
     /// An operator orders something, or takes it back.
@@ -48,9 +46,8 @@ impl World {
 
     fn operator_takes_back(&mut self, now: Moment) -> Option<(Fault, Vec<Action>)> {
         let reconciler = self.reconciler.as_mut()?;
-        let is_pause = |it: &&Order| it.holder().is_some() && now.wall < it.until;
-        let name = reconciler.orders().iter().find(is_pause)?.name();
-        let (_, actions) = reconciler.resume(&Selection::Window(name), "operator", None, now);
+        let name = reconciler.orders().iter().find(|it| now.wall < it.until)?.name();
+        let (_, actions) = reconciler.end_order(&name, "operator", None, now)?;
         Some((Fault::OperatorTakesBack, actions))
     }
 

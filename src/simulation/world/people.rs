@@ -51,6 +51,8 @@ impl World {
             self.meet(Fault::OperatorResume, On::World);
         }
         let calendar = self.in_force.clone();
+        // What was resumed may have been taken out of an operator's pause.
+        self.calendar_is_renewed();
         self.carry_out(actions);
         for it in resumed {
             // From the word of an operator on it is as if somebody had switched it on.

@@ -65,9 +65,100 @@ fn a_second_pause_is_a_second_holder_and_each_can_be_taken_back() {
     night.run(&["resume", "--window", "operator#1"], 0).with(&["Contacts", "operator#1"]);
     let why = night.run(&["why", "Contacts", "--format", "json"], 0).json();
     assert_eq!((&why["wanted"], why["holders"].as_array().unwrap().len()), (&"paused".into(), 1));
-    night.run(&["resume", "--window", "operator#1"], 1).with(&["there is no window `operator#1`"]);
+    night
+        .run(&["resume", "--window", "operator#1"], 1)
+        .with(&["`operator#1` is over, or nobody asked for it"]);
     assert_eq!(daemon.stop(), Some(0));
     assert_eq!(night.posts(CONTACTS), 1, "it stays paused for its window");
+}
+
+#[test]
+fn a_pause_that_is_taken_back_tells_what_else_keeps_the_sync_paused() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    night.write(std::slice::from_ref(&patching));
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    for reason in ["load", "more load"] {
+        night.run(&["pause", "Contacts", "--for", "1h", "--reason", reason], 0);
+    }
+    let said = night.run(&["resume", "--window", "operator#1"], 0);
+    said.with(&[
+        "operator#1 is ended: it pauses 1 sync no longer",
+        "stays paused until",
+        "(operator#2, patching)",
+    ]);
+    let said = night.run(&["resume", "--window", "operator#2", "--format", "json"], 0).json();
+    assert_eq!(time(&said["syncs"][0]["paused_until"]), patching.closes());
+    assert_eq!(said["order"]["name"], "operator#2");
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(night.posts(CONTACTS), 1);
+}
+
+#[test]
+fn an_operators_pause_whose_syncs_are_all_resumed_is_over_also_after_a_restart() {
+    let night = Night::new();
+    night.write(&[tomorrow()]);
+    let daemon = night.start();
+    night.run(&["pause", "--window", "tomorrow", "--for", "1h", "--reason", "load"], 0);
+    night.until_state(CONTACTS, "held");
+    night.until_state(STRIPE, "held");
+    night.run(&["resume", &CONTACTS.id.to_string()], 0).with(&["operator#1", "(tomorrow)"]);
+    night.until_resumed(CONTACTS);
+    let status = night.run(&["status", "--format", "json"], 0).json();
+    assert_eq!(status["orders"][0]["syncs"], 1, "{status}");
+    night.run(&["resume", "--all"], 0).with(&["operator#1"]);
+    night.until_resumed(STRIPE);
+    night.until_no_row(STRIPE);
+    assert!(!night.run(&["status"], 0).out.contains("operator#1"));
+    daemon.kill();
+    let daemon = night.start();
+    night.fence(&[tomorrow()]);
+    let status = night.run(&["status", "--format", "json"], 0).json();
+    assert!(status["orders"].is_null() && row(&status, CONTACTS).is_null(), "{status}");
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!((night.posts(CONTACTS), night.posts(STRIPE)), (2, 2));
+}
+
+#[test]
+fn an_extension_can_be_taken_back_by_its_name() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(3.0)).of(&[CONTACTS]);
+    night.write(&[patching.clone(), tomorrow()]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.run(&["extend", "patching", "--by", "6d", "--reason", "mistyped"], 0);
+    night.run(&["extend", "patching", "--by", "1h", "--reason", "mistyped"], 0);
+    let said = night.run(&["resume", "--window", "operator#2", "--reason", "oh"], 0);
+    said.with(&["operator#2 is ended: window `patching` closes", "stays paused until"]);
+    night.until_time(patching.closes());
+    let said = night.run(&["resume", "--window", "operator#1"], 0);
+    said.with(&["operator#1 is ended: window `patching` was to close", "and is closed now", "(tomorrow)"]);
+    night.until_resumed(CONTACTS);
+    assert_eq!(daemon.stop(), Some(0));
+    assert!(patching.closes() <= night.switches(CONTACTS)[1].0, "not before it was to close");
+    let told = night.history("extended");
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert_eq!(
+        (&told[2]["window"], &told[2]["detail"]),
+        (&"patching".into(), &"the extension was ended: oh".into())
+    );
+}
+
+#[test]
+fn an_exemption_can_be_ended_by_its_name() {
+    let night = Night::new();
+    night.write(&[Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS])]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.run(&["exempt", "--all", "--for", "1h", "--reason", "freeze"], 0);
+    night.until_resumed(CONTACTS);
+    night.until_state(CONTACTS, "exempt");
+    let said = night.run(&["resume", "--window", "operator#1"], 0);
+    said.with(&["operator#1 is ended: windows count again for all syncs", "paused until", "(patching)"]);
+    night.until_state(CONTACTS, "held");
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(night.history("exempted").len(), 2);
 }
 
 #[test]
