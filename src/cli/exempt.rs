@@ -51,5 +51,10 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
         reason: arguments.reason.clone().unwrap_or_default(),
     };
     let ordered = block_on(socket.exempt(&request))?;
-    ordered::say(&ordered, arguments.format.format, &zone)
+    let format = arguments.format.format;
+    if arguments.all {
+        ordered::say_of(&ordered, "all syncs", format, &zone)
+    } else {
+        ordered::say(&ordered, format, &zone)
+    }
 }

@@ -12,17 +12,22 @@ use crate::web::api::Ordered;
 
 /// Says it.
 pub(super) fn say(ordered: &Ordered, format: Format, zone: &Zone) -> Outcome {
+    say_of(ordered, &count(ordered.syncs.len(), "sync"), format, zone)
+}
+
+/// Says it of syncs that are called so as a whole.
+pub(super) fn say_of(ordered: &Ordered, whom: &str, format: Format, zone: &Zone) -> Outcome {
     match format {
         Format::Json => screen::say_json(ordered)?,
-        Format::Table => screen::say(&table(ordered, zone, clock::wall()))?,
+        Format::Table => screen::say(&table(ordered, whom, zone, clock::wall()))?,
     }
     Ok(Exit::Success)
 }
 
-fn table(ordered: &Ordered, zone: &Zone, now: DateTime<Utc>) -> String {
+fn table(ordered: &Ordered, whom: &str, zone: &Zone, now: DateTime<Utc>) -> String {
     let first = match &ordered.order {
         Some(order) => headline(order, zone, now),
-        None => format!("windows count again for {}", count(ordered.syncs.len(), "sync")),
+        None => format!("windows count again for {whom}; {}", to_pause(ordered)),
     };
     if ordered.syncs.is_empty() {
         return first;
@@ -32,6 +37,17 @@ fn table(ordered: &Ordered, zone: &Zone, now: DateTime<Utc>) -> String {
         rows.add(mood(why), [name(why), why.sentence(), until(why, zone), then(why, zone)]);
     }
     format!("{first}\n\n{}", rows.render())
+}
+
+/// How many syncs are paused now that windows count again.
+fn to_pause(ordered: &Ordered) -> String {
+    match ordered.syncs.iter().filter(|it| it.wanted == Wanted::Paused).count() {
+        0 => "nothing is to be paused now".to_owned(),
+        number => format!(
+            "{} to be paused now",
+            if number == 1 { "1 is".to_owned() } else { format!("{number} are") }
+        ),
+    }
 }
 
 /// One order in a sentence.

@@ -75,17 +75,19 @@ impl Daemon {
             Some(OrderReport::from(&order))
         };
         let touched = match syncs {
-            Some(syncs) => syncs.into_iter().collect(),
+            Some(syncs) => syncs,
             None => self.touched_now(),
         };
         Ok(self.ordered(order, touched.into_iter()))
     }
 
-    /// The syncs that have a row, or would have one.
-    fn touched_now(&self) -> Vec<SyncRef> {
-        let report = self.reconciler.report(self.clock.now());
+    /// The syncs that are told of, and those that something asks to pause.
+    fn touched_now(&self) -> BTreeSet<SyncRef> {
+        let now = self.clock.now();
         let sync = |organization: Name, kind, id| SyncRef { organization, kind, id };
-        report.syncs.into_iter().map(|it| sync(it.organization, it.kind, it.id)).collect()
+        let told = self.reconciler.report(now).syncs;
+        let told = told.into_iter().map(|it| sync(it.organization, it.kind, it.id));
+        self.reconciler.touched(now).into_iter().chain(told).collect()
     }
 
     fn ordered(&self, order: Option<OrderReport>, syncs: impl Iterator<Item = SyncRef>) -> Ordered {

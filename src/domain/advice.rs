@@ -279,7 +279,7 @@ fn day_and_clock(civil: NaiveDateTime) -> String {
 }
 
 /// A length as people say it: `9 h`, `7 h 30 min`, `2 d 7 h`.
-fn spell(length: TimeDelta) -> String {
+pub(super) fn spell(length: TimeDelta) -> String {
     let parts = [
         (length.num_days(), "d"),
         (length.num_hours() % 24, "h"),

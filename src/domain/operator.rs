@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::advice::spell;
 use super::execution::RunPolicy;
 use super::sync::{Name, SyncRef};
 use super::window::Occurrence;
@@ -144,7 +145,7 @@ pub enum OrderError {
     #[error("it would be over already; name a later end")]
     Over,
     /// It lasts too long.
-    #[error("it would last {} hours, and `max_pause` in [reconcile] allows {} hours; name an earlier end", asked.num_hours(), most.num_hours())]
+    #[error("it would last {}, and `max_pause` in [reconcile] allows {}; make it shorter", spell(*asked), spell(*most))]
     TooLong {
         /// How long it would be.
         asked: TimeDelta,

@@ -279,8 +279,18 @@ fn windows_do_not_touch_what_is_exempt_until_that_is_ended() {
     night.run(&["exempt", "--all", "--for", "1h", "--reason", "freeze"], 0).with(&["exempts all syncs"]);
     night.until_resumed(CONTACTS);
     night.until_resumed(STRIPE);
+    night.until_state(CONTACTS, "exempt");
+    night.until_state(STRIPE, "exempt");
+    let said = night.run(&["exempt", "--all", "--end"], 0);
+    said.with(&[
+        "windows count again for all syncs; 2 are to be paused now",
+        "Contacts",
+        "Stripe to Snowflake",
+    ]);
+    night.until_state(CONTACTS, "held");
+    night.until_state(STRIPE, "held");
     assert_eq!(daemon.stop(), Some(0));
-    assert_eq!(night.history("exempted").len(), 3);
+    assert_eq!(night.history("exempted").len(), 4);
 }
 
 #[test]
@@ -316,7 +326,7 @@ fn what_an_operator_asks_for_has_an_end_and_a_reason_and_is_refused_otherwise() 
     let daemon = night.start();
     let id = CONTACTS.id.to_string();
     let pause = |rest: &[&str], code| night.run(&[&["pause", "--reason", "x"], rest].concat(), code);
-    pause(&[&id, "--for", "8d"], 2).with(&["`max_pause` in [reconcile] allows 168 hours"]);
+    pause(&[&id, "--for", "8d"], 2).with(&["`max_pause` in [reconcile] allows 7 d; make it shorter"]);
     pause(&[&id, "--until", "1h ago"], 2).with(&["would end before it begins"]);
     pause(&["--window", "nothing", "--for", "1h"], 1).with(&["there is no window `nothing`"]);
     let reasonless = ["pause", "--window", "tomorrow", "--for", "1h", "--reason", " "];
