@@ -42,11 +42,9 @@ fn table(ordered: &Ordered, whom: &str, zone: &Zone, now: DateTime<Utc>) -> Stri
 /// How many syncs are paused now that windows count again.
 fn to_pause(ordered: &Ordered) -> String {
     match ordered.syncs.iter().filter(|it| it.wanted == Wanted::Paused).count() {
-        0 => "nothing is to be paused now".to_owned(),
-        number => format!(
-            "{} to be paused now",
-            if number == 1 { "1 is".to_owned() } else { format!("{number} are") }
-        ),
+        0 => "none is to be paused now".to_owned(),
+        1 => "1 is to be paused now".to_owned(),
+        number => format!("{number} are to be paused now"),
     }
 }
 

@@ -238,7 +238,7 @@ impl View<'_> {
         let widest = |text: fn(&RowReport) -> usize| syncs.iter().map(text).max().unwrap_or(0);
         let named = widest(|row| shown_name(row).chars().count()).max("SYNC".len());
         let rest = widest(|row| row.kind.as_str().len())
-            + widest(|row| state_of(row).len()).max("STATE".len())
+            + widest(|row| row.state_in_words().len()).max("STATE".len())
             + syncs.iter().map(|row| until(row).len()).max().unwrap_or(0).max("UNTIL".len())
             + 4 * GAP;
         let left = self.width.map(|width| width.saturating_sub(rest));
@@ -257,7 +257,7 @@ impl View<'_> {
                 [
                     cut(&name, for_name),
                     row.kind.to_string(),
-                    state_of(row),
+                    row.state_in_words(),
                     until(row),
                     cut(&windows_of(row), for_windows),
                 ],
@@ -270,7 +270,7 @@ impl View<'_> {
 
     fn wide_rows(&self, syncs: &[RowReport]) -> String {
         let header =
-            ["SYNC", "KIND", "STATE", "WINDOWS", "SINCE", "UNTIL", "OVERDUE", "ATTEMPTS", "LAST ERROR"];
+            ["SYNC", "KIND", "STATE", "WINDOWS", "ROW SINCE", "UNTIL", "OVERDUE", "ATTEMPTS", "LAST ERROR"];
         let mut rows = Rows::under(&header);
         for row in syncs {
             let until = row.until.map_or_else(dash, |at| times::show_with_distance(at, self.zone, self.now));
@@ -310,11 +310,6 @@ fn shown_name(row: &RowReport) -> String {
 fn windows_of(row: &RowReport) -> String {
     let windows: Vec<&str> = row.windows.iter().map(Name::as_str).collect();
     if windows.is_empty() { dash() } else { windows.join(", ") }
-}
-
-/// Its state, and where something still runs that, too.
-fn state_of(row: &RowReport) -> String {
-    if row.quiet == Some(false) { row.state_in_words() } else { row.state.as_str().to_owned() }
 }
 
 /// What is wrong with a row, in a line of its own.

@@ -63,9 +63,10 @@ fn tell(why: &Why, zone: &Zone, now: DateTime<Utc>) -> String {
         lines.push(format!("until {}", times::show_with_distance(until, zone, now)));
     }
     if let Some(row) = &why.row {
-        let since = row.since.map(|at| format!(" since {}", times::show(at, zone)));
-        let what = if row.since.is_some() { "its row" } else { "now" };
-        lines.push(format!("{what}: {}{}", row.state_in_words(), since.unwrap_or_default()));
+        let what = row
+            .since
+            .map_or_else(|| "now".to_owned(), |at| format!("its row, there since {}", times::show(at, zone)));
+        lines.push(format!("{what}: {}", row.state_in_words()));
         if row.overdue_seconds > 0 {
             let late = times::span(chrono::TimeDelta::seconds(row.overdue_seconds));
             lines.push(format!("OVERDUE: {late} past its end"));

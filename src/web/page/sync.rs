@@ -94,7 +94,7 @@ fn row_of(it: &Snapshot, row: &RowReport) -> Markup {
             h2 #row { "What is remembered of it" }
             dl {
                 dt { "State" } dd { span class=(super::badge(row)) { (row.state_in_words()) } }
-                @if let Some(since) = row.since { dt { "Since" } dd { (time(since, &it.zone)) } }
+                @if let Some(since) = row.since { dt { "Row since" } dd { (time(since, &it.zone)) } }
                 @if let Some(until) = row.until { dt { "Until" } dd { (time(until, &it.zone)) } }
                 @if row.overdue_seconds > 0 {
                     dt { "Late by" } dd { (span(chrono::TimeDelta::seconds(row.overdue_seconds))) }
