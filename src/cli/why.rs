@@ -63,10 +63,10 @@ fn tell(why: &Why, zone: &Zone, now: DateTime<Utc>) -> String {
         lines.push(format!("until {}", times::show_with_distance(until, zone, now)));
     }
     if let Some(row) = &why.row {
-        let what = row
-            .since
-            .map_or_else(|| "now".to_owned(), |at| format!("its row, there since {}", times::show(at, zone)));
-        lines.push(format!("{what}: {}", row.state_in_words()));
+        // It was written before the pause, and stays: the state is younger.
+        let written = row.since.map(|at| format!("; there since {}", times::show(at, zone)));
+        let what = if row.since.is_some() { "its row" } else { "now" };
+        lines.push(format!("{what}: {}{}", row.state_in_words(), written.unwrap_or_default()));
         if row.overdue_seconds > 0 {
             let late = times::span(chrono::TimeDelta::seconds(row.overdue_seconds));
             lines.push(format!("OVERDUE: {late} past its end"));

@@ -44,7 +44,8 @@ fn a_model_sync_is_paused_at_once_and_told_to_be_quiet_once_its_execution_has_en
     night.run(&["status"], 0).with(&["held, still runs"]);
     night.until_quiet(CONTACTS, true);
     night.run(&["status", "--wide"], 0).with(&["held, quiet"]);
-    night.run(&["why", &CONTACTS.id.to_string()], 0).with(&["its row: held, quiet"]);
+    night.run(&["why", &CONTACTS.id.to_string()], 0).with(&["its row: held, quiet; there since "]);
+    night.run(&["status"], 0).with(&["held, quiet"]);
     assert_eq!(daemon.stop(), Some(0));
     let quiet = night.history("quiet");
     assert_eq!(quiet.len(), 1, "{quiet:?}");
