@@ -7,7 +7,7 @@ use super::table::{Mood, Rows, count};
 use super::{Exit, Format, Outcome, screen, times};
 use crate::clock;
 use crate::domain::zone::Zone;
-use crate::reconcile::{OrderReport, RowReport, Wanted, Why};
+use crate::reconcile::{OrderReport, RowReport, RowState, Wanted, Why};
 use crate::web::api::Ordered;
 
 /// Says it.
@@ -80,8 +80,25 @@ fn until(why: &Why, zone: &Zone) -> String {
 fn then(why: &Why, zone: &Zone) -> String {
     why.next.as_ref().map_or_else(
         || "no further pause".to_owned(),
-        |next| format!("paused {} ({})", times::show(next.pauses, zone), next.window),
+        |next| format!("paused {} ({}){}", times::show(next.pauses, zone), next.window, on_condition(why)),
     )
+}
+
+/// What was off when it was to be paused is found off again, unless somebody
+/// switches it on.
+pub(super) fn on_condition(why: &Why) -> &'static str {
+    match why.row.as_ref().map(|row| row.state) {
+        Some(RowState::Skipped) => ", if it is on by then",
+        Some(
+            RowState::Pausing
+            | RowState::Held
+            | RowState::Resuming
+            | RowState::Settling
+            | RowState::Released
+            | RowState::Exempt,
+        )
+        | None => "",
+    }
 }
 
 /// How a sync's state is coloured.

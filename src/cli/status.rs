@@ -263,9 +263,15 @@ impl View<'_> {
                 ],
             );
             rows.note((is_cut || (row.name.is_some() && !is_unique)).then(|| sync_id(row)));
+            rows.note(self.lead(row));
             rows.note(trouble(row));
         }
         rows.render()
+    }
+
+    fn lead(&self, row: &RowReport) -> Option<String> {
+        let opens = times::show_with_distance(row.opens?, self.zone, self.now);
+        Some(format!("its `lead` has begun: the window opens {opens}"))
     }
 
     fn wide_rows(&self, syncs: &[RowReport]) -> String {
@@ -292,6 +298,7 @@ impl View<'_> {
                     row.last_error.clone().unwrap_or_else(dash),
                 ],
             );
+            rows.note(self.lead(row));
         }
         rows.render()
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 
 use super::completions::candidates;
@@ -16,8 +16,9 @@ use crate::clock;
 use crate::daemon;
 use crate::domain::moment::Moment;
 use crate::domain::sync::find_sync;
+use crate::domain::window::Occurrence;
 use crate::domain::zone::Zone;
-use crate::reconcile::{Reconciler, Why};
+use crate::reconcile::{Reconciler, RowReport, Why};
 use crate::web::api::WhyRequest;
 
 #[derive(Debug, Args)]
@@ -59,37 +60,72 @@ fn offline(global: &Global, sync: &str, unreached: Failure) -> Result<Why, Failu
 
 fn tell(why: &Why, zone: &Zone, now: DateTime<Utc>) -> String {
     let mut lines = vec![format!("{}: {}", ordered::name(why), why.sentence())];
-    if let Some(until) = why.until.or(why.exempt_until) {
-        lines.push(format!("until {}", times::show_with_distance(until, zone, now)));
-    }
+    lines.extend(lead(why, zone, now));
     if let Some(row) = &why.row {
-        // It was written before the pause, and stays: the state is younger.
-        let written = row.since.map(|at| format!("; there since {}", times::show(at, zone)));
-        let what = if row.since.is_some() { "its row" } else { "now" };
-        lines.push(format!("{what}: {}{}", row.state_in_words(), written.unwrap_or_default()));
-        if row.overdue_seconds > 0 {
-            let late = times::span(chrono::TimeDelta::seconds(row.overdue_seconds));
-            lines.push(format!("OVERDUE: {late} past its end"));
-        }
-        lines.extend(row.last_attempt().map(|it| format!("last error: {it}")));
+        lines.extend(row_of(row, zone));
     }
-    lines.push(match &why.next {
-        Some(next) => {
-            format!("next: paused by `{}` {}", next.window, times::show_with_distance(next.pauses, zone, now))
-        }
-        None => "next: no further pause".to_owned(),
-    });
+    lines.extend(what_follows(why, zone, now));
     if why.holders.is_empty() {
-        lines.push(match &why.windows[..] {
-            [] => "no window covers it".to_owned(),
-            windows => {
-                let names: Vec<_> = windows.iter().map(|it| format!("`{it}`")).collect();
-                format!("windows that cover it: {}", names.join(", "))
-            }
-        });
+        lines.push(windows(why));
         return lines.join("\n");
     }
     format!("{}\n\n{}", lines.join("\n"), holders(why, zone))
+}
+
+/// What is paused ahead of what.
+fn lead(why: &Why, zone: &Zone, now: DateTime<Utc>) -> Option<String> {
+    let opens = why.opens_later(now)?;
+    let window = why.counted().find(|it| it.occurrence.opens == opens)?;
+    let opens = times::show_with_distance(opens, zone, now);
+    Some(format!("its `lead` has begun: `{}` opens {opens}", window.occurrence.window))
+}
+
+fn row_of(row: &RowReport, zone: &Zone) -> Vec<String> {
+    // It was written before the pause, and stays: the state is younger.
+    let written = row.since.map(|at| format!("; there since {}", times::show(at, zone)));
+    let what = if row.since.is_some() { "its row" } else { "now" };
+    let mut lines = vec![format!("{what}: {}{}", row.state_in_words(), written.unwrap_or_default())];
+    if row.overdue_seconds > 0 {
+        let late = times::span(TimeDelta::seconds(row.overdue_seconds));
+        lines.push(format!("OVERDUE: {late} past its end"));
+    }
+    lines.extend(row.last_attempt().map(|it| format!("last error: {it}")));
+    lines
+}
+
+/// The end of what is now, and the pause after that.
+fn what_follows(why: &Why, zone: &Zone, now: DateTime<Utc>) -> Vec<String> {
+    let ends = |what: &str, at| format!("next: {what} {}", times::show_with_distance(at, zone, now));
+    let end = match (why.until, why.exempt_until) {
+        (Some(at), _) => Some(ends("resumed", at)),
+        (None, Some(at)) => Some(ends("exempt no longer", at)),
+        (None, None) => None,
+    };
+    let when = if end.is_some() { "after that" } else { "next" };
+    let pause = match &why.next {
+        Some(next) => format!("{when}: {}", paused(why, next, zone, now)),
+        None => format!("{when}: no further pause"),
+    };
+    end.into_iter().chain([pause]).collect()
+}
+
+fn paused(why: &Why, next: &Occurrence, zone: &Zone, now: DateTime<Utc>) -> String {
+    let at = times::show_with_distance(next.pauses, zone, now);
+    let ahead = match next.opens - next.pauses {
+        lead if lead > TimeDelta::zero() => format!(", {} before it opens", times::span(lead)),
+        _ => String::new(),
+    };
+    format!("paused by `{}` {at}{ahead}{}", next.window, ordered::on_condition(why))
+}
+
+fn windows(why: &Why) -> String {
+    match &why.windows[..] {
+        [] => "no window covers it".to_owned(),
+        windows => {
+            let names: Vec<_> = windows.iter().map(|it| format!("`{it}`")).collect();
+            format!("windows that cover it: {}", names.join(", "))
+        }
+    }
 }
 
 fn holders(why: &Why, zone: &Zone) -> String {
@@ -101,7 +137,7 @@ fn holders(why: &Why, zone: &Zone) -> String {
             ordered::mood(why),
             [
                 occurrence.window.to_string(),
-                times::show(occurrence.pauses, zone),
+                from(occurrence, zone),
                 times::show(occurrence.closes, zone),
                 if holder.counts { "yes".to_owned() } else { format!("no: {}", why.why_not_counted()) },
                 reason.into_iter().flatten().collect::<Vec<_>>().join(", "),
@@ -109,4 +145,12 @@ fn holders(why: &Why, zone: &Zone) -> String {
         );
     }
     rows.render()
+}
+
+fn from(occurrence: &Occurrence, zone: &Zone) -> String {
+    let from = times::show(occurrence.pauses, zone);
+    match occurrence.opens - occurrence.pauses {
+        lead if lead > TimeDelta::zero() => format!("{from} (lead {})", times::span(lead)),
+        _ => from,
+    }
 }

@@ -6,12 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::calendar::OpenWindows;
+use crate::domain::calendar::{Desired, OpenWindows};
 use crate::domain::hold::{Hold, HoldState};
 use crate::domain::moment::Moment;
 use crate::domain::operator::{Order, What};
 use crate::domain::plan::Case;
 use crate::domain::sync::{Name, SyncKind, SyncRef};
+use crate::domain::window::Occurrence;
 
 use super::Reconciler;
 
@@ -156,6 +157,10 @@ pub struct RowReport {
     pub quiet: Option<bool>,
     /// The windows it serves, or that do not count for it.
     pub windows: Vec<Name>,
+    /// When the first window opens that it is paused ahead of (`lead`); absent if
+    /// something asks for its pause that has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<DateTime<Utc>>,
     /// Since when there is a row.
     pub since: Option<DateTime<Utc>>,
     /// Until when.
@@ -213,6 +218,7 @@ impl RowReport {
             state: hold.state.into(),
             quiet: if hold.state == HoldState::Held { hold.runs.quiet } else { None },
             windows,
+            opens: opens_later(served.iter(), now).filter(|_| hold.state.owes_resume()),
             since: Some(hold.since),
             until: Some(hold.resume_by),
             overdue_seconds: if is_overdue { late.num_seconds() } else { 0 },
@@ -243,6 +249,14 @@ impl RowReport {
     pub fn is_trouble(&self) -> bool {
         self.overdue_seconds > 0 || self.last_error.is_some()
     }
+}
+
+/// When the first of these opens, if none of them has opened.
+pub(super) fn opens_later<'a>(
+    holders: impl Iterator<Item = &'a Occurrence>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    holders.map(|it| it.opens).min().filter(|opens| now < *opens)
 }
 
 impl Reconciler {
@@ -300,6 +314,7 @@ impl Reconciler {
             state: RowState::Exempt,
             quiet: None,
             windows,
+            opens: None,
             since: None,
             until: Some(until),
             overdue_seconds: 0,
@@ -312,17 +327,16 @@ impl Reconciler {
     pub(super) fn waits_for_execution(&self, case: &Case, now: Moment) -> bool {
         case.hold.is_none()
             && case.errands.saw_running()
-            && matches!(self.desired(case, now), crate::domain::calendar::Desired::Paused(_))
+            && matches!(self.desired(case, now), Desired::Paused(_))
     }
 
     /// A sync that is to be paused, and could not be looked at yet or whose execution
     /// is waited for.
     fn unheld_row(&self, case: &Case, now: Moment) -> RowReport {
-        let (windows, until) = match self.desired(case, now) {
-            crate::domain::calendar::Desired::Paused(pause) => {
-                (pause.holders.iter().map(|it| it.window.clone()).collect(), Some(pause.until))
-            }
-            crate::domain::calendar::Desired::Running => (vec![], None),
+        let desired = self.desired(case, now);
+        let until = match &desired {
+            Desired::Paused(pause) => Some(pause.until),
+            Desired::Running => None,
         };
         RowReport {
             organization: case.sync.organization.clone(),
@@ -331,7 +345,8 @@ impl Reconciler {
             name: case.name.clone(),
             state: RowState::Pausing,
             quiet: self.waits_for_execution(case, now).then_some(false),
-            windows,
+            windows: desired.holders().iter().map(|it| it.window.clone()).collect(),
+            opens: opens_later(desired.holders().iter(), now.wall),
             since: None,
             until,
             overdue_seconds: 0,

@@ -11,6 +11,7 @@ use crate::domain::plan::Case;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::window::Occurrence;
 
+use super::report::opens_later;
 use super::{Reconciler, RowReport, RowState};
 
 /// All there is to say about one sync.
@@ -142,6 +143,12 @@ impl Why {
     /// What asks for a pause and counts.
     pub fn counted(&self) -> impl Iterator<Item = &Holder> {
         self.holders.iter().filter(|it| it.counts)
+    }
+
+    /// When the first window opens that it is paused ahead of; `None` if something
+    /// holds it that has begun.
+    pub fn opens_later(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        opens_later(self.counted().map(|it| &it.occurrence), now)
     }
 
     /// Why what asks for a pause does not count, as far as its row tells. Who

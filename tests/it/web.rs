@@ -121,6 +121,7 @@ fn row(number: u128, name: &str, state: RowState, until: DateTime<Utc>) -> RowRe
         state,
         quiet: None,
         windows: vec![Name::from("snowflake-patching")],
+        opens: None,
         since: Some(until - TimeDelta::hours(8)),
         until: Some(until),
         overdue_seconds: 0,

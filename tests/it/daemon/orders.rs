@@ -174,6 +174,8 @@ fn a_pause_of_windows_that_overlap_is_told_with_one_end() {
     assert_eq!(why["until"], row(&status, CONTACTS)["until"]);
     assert_eq!(time(&why["until"]), second.closes());
     assert_eq!(why["next"]["window"], "tomorrow", "the second window only makes the pause longer");
+    let told = night.run(&["why", "Contacts"], 0);
+    told.with(&["Contacts", "it is paused\n", "next: resumed ", "after that: paused by `tomorrow` "]);
     assert_eq!(daemon.stop(), Some(0));
 }
 
@@ -208,7 +210,10 @@ fn what_was_off_before_an_operators_pause_stays_off_after_it() {
     night.run(&["pause", &CONTACTS.id.to_string(), "--for", "5s", "--reason", "load"], 0);
     night.until_state(CONTACTS, "skipped");
     let told = night.run(&["why", "Contacts"], 0);
-    told.with(&["it was off already when the pause began", "no: it was off already"]);
+    told.with(&["it was off already when the pause began", "no: it was off already"])
+        .with(&["next: paused by `tomorrow` ", ", if it is on by then"]);
+    let exempt = ["exempt", "Contacts", "--for", "1s", "--reason", "x"];
+    night.run(&exempt, 0).with(&["(tomorrow), if it is on by then"]);
     night.until_no_row(CONTACTS);
     assert_eq!(daemon.stop(), Some(0));
     night.assert_untouched(CONTACTS);

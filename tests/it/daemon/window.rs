@@ -152,8 +152,12 @@ fn a_window_with_a_lead_pauses_that_much_earlier() {
     assert!(early <= paused, "paused at {paused}, before {early}");
     let row = night.until_state(CONTACTS, "held");
     assert_eq!(row["until"], closes.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+    assert_eq!(row["opens"], opens.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+    night.run(&["status"], 0).with(&["its `lead` has begun: the window opens "]);
+    night.run(&["why", "Contacts"], 0).with(&["its `lead` has begun: `patching` opens ", "(lead 1 min)"]);
     assert_eq!(night.history("window_opened").len(), 0);
     assert_eq!(daemon.stop(), Some(0));
+    night.run(&["status"], 0).with(&["its `lead` has begun: the window opens "]);
 }
 
 #[test]
