@@ -4,7 +4,6 @@
 use clap::Args;
 
 use super::socket::Socket;
-use super::table::count;
 use super::{Exit, Global, Outcome, block_on, screen};
 
 #[derive(Debug, Args)]
@@ -16,7 +15,6 @@ pub(super) fn run(global: &Global, _: &Arguments) -> Outcome {
     for warning in &reloaded.warnings {
         screen::note(warning.trim_end());
     }
-    let (windows, syncs) = (count(reloaded.windows, "window"), count(reloaded.syncs, "sync"));
-    screen::say(&format!("the configuration is in force: {windows}, {syncs}"))?;
+    screen::say(&format!("the configuration is in force: {}", reloaded.in_words()))?;
     Ok(Exit::Success)
 }

@@ -57,18 +57,16 @@ const MOST_IN_A_LINE: usize = 5;
 
 /// What came into force, in a few words.
 pub(super) fn describe(config: &Config) -> String {
-    let count = |number: usize, what: &str| match number {
-        1 => format!("1 {what}"),
-        number => format!("{number} {what}s"),
-    };
-    let windows = count(config.calendar.windows().len(), "window");
-    let syncs = count(config.calendar.syncs().count(), "sync");
-    let selected = match config.calendar.selecting().count() {
-        0 => String::new(),
-        1 => " and what 1 window selects".to_owned(),
-        selecting => format!(" and what {selecting} windows select"),
-    };
-    format!("{windows}, {syncs}{selected}, fingerprint {}", config.fingerprint)
+    format!("{}, fingerprint {}", reloaded(config, vec![]).in_words(), config.fingerprint)
+}
+
+fn reloaded(config: &Config, warnings: Vec<String>) -> Reloaded {
+    Reloaded {
+        windows: config.calendar.windows().len(),
+        syncs: config.calendar.syncs().count(),
+        selecting: config.calendar.selecting().count(),
+        warnings,
+    }
 }
 
 /// Logs what deserves a second look, a line each.
@@ -114,11 +112,7 @@ impl Daemon {
                     warn!("{told}");
                     warnings.push(told);
                 }
-                let reloaded = Reloaded {
-                    windows: config.calendar.windows().len(),
-                    syncs: config.calendar.syncs().count(),
-                    warnings,
-                };
+                let reloaded = reloaded(&config, warnings);
                 let detail = Some(describe(&config));
                 self.journal(Event { detail, ..Event::new(EventKind::ConfigLoaded) });
                 self.bring_into_force(config);

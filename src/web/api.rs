@@ -266,8 +266,27 @@ pub struct Reloaded {
     pub windows: usize,
     /// How many syncs they name.
     pub syncs: usize,
+    /// How many of them select syncs, which are found by asking Polytomic.
+    #[serde(default)]
+    pub selecting: usize,
     /// What deserves a second look, rendered.
     pub warnings: Vec<String>,
+}
+
+impl Reloaded {
+    /// How much it is: `4 windows, 0 syncs and what 4 windows select`.
+    pub fn in_words(&self) -> String {
+        let count = |number: usize, what: &str| match number {
+            1 => format!("1 {what}"),
+            number => format!("{number} {what}s"),
+        };
+        let selected = match self.selecting {
+            0 => String::new(),
+            1 => " and what 1 window selects".to_owned(),
+            selecting => format!(" and what {selecting} windows select"),
+        };
+        format!("{}, {}{selected}", count(self.windows, "window"), count(self.syncs, "sync"))
+    }
 }
 
 /// Which holds to end.

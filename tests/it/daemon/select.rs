@@ -37,7 +37,7 @@ fn what_matches_is_paused_and_so_is_what_comes_to_match_inside_the_window() {
     let daemon = night.start();
     night.until_state(STRIPE, "held");
     create(&night, NEWCOMER);
-    night.run(&["reload"], 0);
+    night.run(&["reload"], 0).with(&["in force: 1 window, 0 syncs and what 1 window selects"]);
     night.until_state(NEWCOMER, "held");
     for part in [CONTACTS, LEADS, EMEA] {
         night.assert_untouched(part);
