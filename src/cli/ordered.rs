@@ -17,6 +17,7 @@ pub(super) fn say(ordered: &Ordered, format: Format, zone: &Zone) -> Outcome {
 
 /// Says it of syncs that are called so as a whole.
 pub(super) fn say_of(ordered: &Ordered, whom: &str, format: Format, zone: &Zone) -> Outcome {
+    ordered.notes.iter().for_each(|it| screen::note(it));
     match format {
         Format::Json => screen::say_json(ordered)?,
         Format::Table => screen::say(&table(ordered, whom, zone, clock::wall()))?,

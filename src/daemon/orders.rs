@@ -33,7 +33,8 @@ impl Daemon {
         let terms = self.terms(from, until, &request.reason, by)?;
         let (order, actions) = self.reconciler.pause(syncs, terms, now);
         self.carry_out(actions);
-        Ok(self.ordered(Some(OrderReport::from(&order)), order.syncs().cloned()))
+        let ordered = self.ordered(Some(OrderReport::from(&order)), order.syncs().cloned());
+        Ok(Ordered { notes: self.taken_for(&request.syncs), ..ordered })
     }
 
     /// Keeps an open occurrence open for longer.
@@ -92,7 +93,7 @@ impl Daemon {
 
     fn ordered(&self, order: Option<OrderReport>, syncs: impl Iterator<Item = SyncRef>) -> Ordered {
         let now = self.clock.now();
-        Ordered { order, syncs: syncs.map(|it| self.reconciler.why(&it, now)).collect() }
+        Ordered { order, syncs: syncs.map(|it| self.reconciler.why(&it, now)).collect(), notes: vec![] }
     }
 
     fn terms(
@@ -143,6 +144,23 @@ impl Daemon {
             return Err(not_found(told));
         };
         Ok(SyncRef { organization, kind, id })
+    }
+
+    /// Whose sync each name was taken for. Of each organization only those names
+    /// are known whose syncs a window covers, or a row.
+    fn taken_for(&self, texts: &[String]) -> Vec<String> {
+        if self.reconciler.organizations().count() < 2 {
+            return vec![];
+        }
+        let is_name = |text: &&String| !text.contains('/') && Uuid::parse_str(text.trim()).is_err();
+        let note = |text: &String| {
+            let organization = self.find(text).ok()?.organization;
+            Some(format!(
+                "`{text}` is the sync of organization `{organization}`; of another organization, one that no window \
+                 covers is not known by its name here: give its `organization/id`"
+            ))
+        };
+        texts.iter().filter(is_name).filter_map(note).collect()
     }
 
     fn open_occurrence(&self, name: &str) -> Result<Occurrence, Refusal> {

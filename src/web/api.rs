@@ -396,6 +396,9 @@ pub struct Ordered {
     pub order: Option<OrderReport>,
     /// Each sync that it concerns now, and what follows for it.
     pub syncs: Vec<Why>,
+    /// How the request was understood, where it could be meant otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Which sync to explain.

@@ -237,6 +237,18 @@ fn a_sync_that_no_window_names_is_paused_by_its_id_and_kind() {
 }
 
 #[test]
+fn whose_sync_a_name_was_taken_for_is_told_where_there_are_several_organizations() {
+    let night = Night::new();
+    night.write(&[Window::new("patching", soon(-1.0)..soon(FAR)).of(&[EMEA])]);
+    let daemon = night.start();
+    night.until_state(EMEA, "held");
+    let pause = |sync: &str| night.run(&["pause", sync, "--for", "1h", "--reason", "x"], 0);
+    pause(EMEA.name).with(&["is the sync of organization `emea`"]);
+    assert_eq!(pause(&format!("emea/{}", EMEA.id)).err, "", "there is nothing to doubt");
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
 fn an_extended_occurrence_closes_later_also_after_a_restart_and_a_reload() {
     let night = Night::new();
     let patching = Window::new("patching", soon(-1.0)..soon(3.0)).of(&[CONTACTS]);
