@@ -188,8 +188,8 @@ impl std::fmt::Display for Event {
             EventKind::CatchUpFailed => write!(f, "Could not start {sync} to catch up{window}"),
             EventKind::WindowReport => write!(f, "Report of window `{about}`"),
             EventKind::OperatorPause => write!(f, "An operator pauses {sync}{window}"),
-            EventKind::Extended => write!(f, "An operator extended window `{about}`"),
-            EventKind::Exempted => write!(f, "An operator exempted {sync}"),
+            EventKind::Extended => write!(f, "An operator's extension of window `{about}`"),
+            EventKind::Exempted => write!(f, "An operator's exemption of {sync}"),
             EventKind::Preflight => match self.occurrence {
                 Some(opens) => {
                     let opens = opens.to_rfc3339_opts(SecondsFormat::Secs, true);

@@ -300,7 +300,7 @@ fn windows_do_not_touch_what_is_exempt_until_that_is_ended() {
     night.until_state(STRIPE, "exempt");
     let said = night.run(&["exempt", "--all", "--end"], 0);
     said.with(&[
-        "windows count again for all syncs; 2 are to be paused now",
+        "windows count again for all syncs; 3 are to be paused now",
         "Contacts",
         "Stripe to Snowflake",
     ]);
