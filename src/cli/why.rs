@@ -97,7 +97,7 @@ fn row_of(row: &RowReport, zone: &Zone) -> Vec<String> {
 fn what_follows(why: &Why, zone: &Zone, now: DateTime<Utc>) -> Vec<String> {
     let ends = |what: &str, at| format!("next: {what} {}", times::show_with_distance(at, zone, now));
     let end = match (why.until, why.exempt_until) {
-        (Some(at), _) => Some(ends("resumed", at)),
+        (Some(at), _) => Some(ends(if why.is_held() { "resumed" } else { "its pause ends" }, at)),
         (None, Some(at)) => Some(ends("exempt no longer", at)),
         (None, None) => None,
     };

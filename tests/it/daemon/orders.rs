@@ -196,6 +196,7 @@ fn why_tells_what_keeps_a_sync_from_being_paused() {
         "it is being paused, but the last attempt failed",
         "last error: ",
         "does not know this sync (404)",
+        "next: its pause ends ",
     ]);
     assert_eq!(daemon.stop(), Some(0));
     night.assert_untouched(LEADS);
