@@ -121,6 +121,30 @@ fn an_operators_pause_whose_syncs_are_all_resumed_is_over_also_after_a_restart()
 }
 
 #[test]
+fn an_operators_pause_can_be_taken_back_without_a_configuration() {
+    let night = Night::new();
+    night.write(&[tomorrow()]);
+    let daemon = night.start();
+    night.run(&["pause", "--window", "tomorrow", "--for", "1h", "--reason", "load"], 0);
+    night.until_state(CONTACTS, "held");
+    night.until_state(STRIPE, "held");
+    daemon.kill();
+    night.write_nonsense();
+    let daemon = night.start();
+    night.run(&["resume", "--window", "operator#1"], 0).with(&[
+        "operator#1 is ended",
+        "Contacts",
+        "left alone",
+    ]);
+    night.until_resumed(CONTACTS);
+    night.until_resumed(STRIPE);
+    let status = night.run(&["status", "--format", "json"], 0).json();
+    assert!(status["orders"].is_null(), "{status}");
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!((night.posts(CONTACTS), night.posts(STRIPE)), (2, 2));
+}
+
+#[test]
 fn an_extension_can_be_taken_back_by_its_name() {
     let night = Night::new();
     let patching = Window::new("patching", soon(-1.0)..soon(3.0)).of(&[CONTACTS]);
