@@ -94,7 +94,9 @@ impl Reconciler {
         let until = end(&desired, &holders);
         // What begins inside the pause only makes it longer.
         let after = until.unwrap_or(now.wall);
-        let next = calendar.and_then(|it| it.next_pause(sync, after, desired.holders()));
+        // What was decided against stays so when an exemption ends inside it.
+        let except = [desired.holders(), left_alone].concat();
+        let next = calendar.and_then(|it| it.next_pause(sync, after, &except));
         let windows = |it: &Calendar| it.windows_of(sync).map(|it| it.name.clone()).collect();
         Why {
             sync: sync.clone(),

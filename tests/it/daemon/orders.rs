@@ -346,8 +346,9 @@ fn what_somebody_switched_on_stays_on_after_an_exemption_inside_the_same_window(
     night.person_switches(CONTACTS, true);
     night.until_state(CONTACTS, "released");
     for part in [CONTACTS, STRIPE] {
-        let exempt = ["exempt", &part.id.to_string(), "--for", "1h", "--reason", "month end"];
-        night.run(&exempt, 0);
+        let exempt = ["exempt", &part.id.to_string(), "--for", "30m", "--reason", "month end"];
+        let says = if part == CONTACTS { "no further pause" } else { "(patching)" };
+        night.run(&exempt, 0).with(&[says]);
     }
     night.until_resumed(STRIPE);
     daemon.kill();
