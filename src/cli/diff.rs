@@ -81,7 +81,7 @@ fn compare(global: &Global, arguments: &Arguments) -> Outcome {
     let from = read.now.trunc_subsecs(0);
     let span = CalendarRequest { from, until: from + TimeDelta::days(arguments.days.into()) };
     let before = match &arguments.old {
-        Some(old) => before_in_file(old, &read, span)?,
+        Some(old) => before_in_file(global, old, &read, span)?,
         None => before_in_daemon(global, &read, span)?,
     };
     let answer = Answer {
@@ -103,11 +103,17 @@ fn compare(global: &Global, arguments: &Arguments) -> Outcome {
     Ok(if answer.differs { Exit::Failed } else { Exit::Success })
 }
 
-fn before_in_file(old: &Path, read: &Read, span: CalendarRequest) -> Result<Before, Failure> {
+fn before_in_file(
+    global: &Global,
+    old: &Path,
+    read: &Read,
+    span: CalendarRequest,
+) -> Result<Before, Failure> {
     let path = if old.as_os_str() == "-" { Path::new("/dev/stdin") } else { old };
     let config = file::read_another(path, read)?;
-    let outlook = Outlook::of(&config.calendar, span.from, span.until);
-    let after = Outlook::of(&read.config.calendar, span.from, span.until);
+    let found = file::found(global);
+    let outlook = Outlook::of(&config.calendar.with_known(&found), span.from, span.until);
+    let after = Outlook::of(&read.config.calendar.with_known(&found), span.from, span.until);
     Ok(Before {
         called: old.display().to_string(),
         fingerprint: Some(config.fingerprint),
@@ -126,7 +132,7 @@ fn before_in_daemon(global: &Global, read: &Read, span: CalendarRequest) -> Resu
         ));
     }
     // What operators have ordered stays in force, whatever the file says.
-    let calendar = read.config.calendar.with_orders(&answer.orders);
+    let calendar = read.config.calendar.with_known(&answer.selections()).with_orders(&answer.orders);
     let after = Outlook::of(&calendar, span.from, span.until);
     let rows = answer.rows();
     Ok(Before {

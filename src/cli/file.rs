@@ -11,7 +11,7 @@ use super::{Global, screen, times};
 use crate::config::{self, Config, Context, Rejected};
 use crate::daemon;
 use crate::domain::selection::Resolution;
-use crate::domain::sync::SyncRef;
+use crate::domain::sync::{Name, SyncRef};
 use crate::domain::window::Window;
 use crate::domain::zone::Zone;
 use crate::ledger::{Contents, Store};
@@ -56,6 +56,12 @@ pub(super) fn read_with_selected(global: &Global) -> Result<Read, Failure> {
 pub(super) fn held(global: &Global) -> BTreeSet<SyncRef> {
     let holds = remembered(global).holds.into_iter();
     holds.filter(|it| it.state.owes_resume()).map(|it| it.sync).collect()
+}
+
+/// What windows were last found to select, as far as the ledger can be read.
+pub(super) fn found(global: &Global) -> BTreeMap<Name, Resolution> {
+    let selections = remembered(global).selections;
+    selections.into_iter().map(|it| (it.window.clone(), it)).collect()
 }
 
 /// What the ledger remembers, as far as it can be read.

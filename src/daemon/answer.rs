@@ -114,6 +114,7 @@ impl Daemon {
             status: self.status(),
             calendar: self.reconciler.calendar().map(|it| it.as_ref().clone()),
             names: self.reconciler.names().clone(),
+            selections: self.reconciler.selections(),
             zone: zone.unwrap_or_else(Zone::utc),
             organizations: config
                 .into_iter()

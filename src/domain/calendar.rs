@@ -5,13 +5,14 @@
 //! alike, so everything is worked out once for each such *group* and not for each
 //! sync.
 
+use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::operator::{Order, What};
-use super::selection::{Resolution, Select};
+use super::selection::{Resolution, Select, anew};
 use super::sync::{Name, SyncRef};
 use super::window::{LONGEST_DAYS, Occurrence, Window};
 
@@ -169,11 +170,11 @@ impl Calendar {
     /// those that the file names. What answers another selection does not count.
     /// For a calendar as written.
     #[must_use]
-    pub fn with_selected(&self, resolutions: &BTreeMap<Name, Resolution>) -> Self {
+    pub fn with_selected(&self, resolutions: &BTreeMap<Name, impl Borrow<Resolution>>) -> Self {
         let with_found = |window: &Window| {
             let mut window = window.clone();
             if let Some(select) = &window.select
-                && let Some(found) = resolutions.get(&window.name)
+                && let Some(found) = resolutions.get(&window.name).map(Borrow::borrow)
                 && found.fingerprint == select.fingerprint()
             {
                 window.syncs.extend(found.found.keys().cloned());
@@ -181,6 +182,17 @@ impl Calendar {
             window
         };
         Self::of(self.windows.iter().map(with_found).collect(), self.orders.to_vec())
+    }
+
+    /// The same as a daemon takes over a file that selects anew: of what was found
+    /// for other selections, until a list comes.
+    #[must_use]
+    pub fn with_known(&self, found: &BTreeMap<Name, Resolution>) -> Self {
+        let mut all: BTreeMap<Name, Cow<'_, Resolution>> =
+            found.iter().map(|(name, it)| (name.clone(), Cow::Borrowed(it))).collect();
+        let fresh = anew(found, self.selecting().map(|(window, select)| (&window.name, select)));
+        all.extend(fresh.into_iter().map(|it| (it.window.clone(), Cow::Owned(it))));
+        self.with_selected(&all)
     }
 
     /// The windows that select syncs by what they are.

@@ -4,6 +4,7 @@
 //! A list may miss a sync that somebody changes while it is read. So what was
 //! found only grows while the window asks for pauses; it shrinks when none does.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -61,6 +62,19 @@ pub struct Resolution {
     pub found: BTreeMap<SyncRef, Seen>,
 }
 
+/// How well it is known which syncs a window pauses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Knowledge {
+    /// A list was read for what it selects, or it selects nothing.
+    #[default]
+    Found,
+    /// What lists that were read for other selections have shown is all that was asked.
+    Provisional,
+    /// No list of its organization is known: only Polytomic knows.
+    Unknown,
+}
+
 impl Selector {
     /// Whether it selects this sync.
     pub fn matches(&self, seen: &Seen) -> bool {
@@ -106,7 +120,31 @@ impl Select {
     }
 }
 
+/// What each of these selects, where that is another selection than was found
+/// for the window: of all that was found for any, until a list comes. What is
+/// selected still is not let go for the time of a request.
+pub fn anew<'a>(
+    found: &BTreeMap<Name, impl Borrow<Resolution>>,
+    selecting: impl IntoIterator<Item = (&'a Name, &'a Select)>,
+) -> Vec<Resolution> {
+    let known: BTreeMap<&SyncRef, &Seen> = found.values().flat_map(|it| &it.borrow().found).collect();
+    let newest = found.values().map(|it| it.borrow().at).max();
+    let of_window = |(window, select): (&Name, &Select)| {
+        let before: Option<&Resolution> = found.get(window).map(Borrow::borrow);
+        // Without any list nothing is known, and no time is told.
+        let at = before.map(|it| it.at).or(newest).unwrap_or_default();
+        let is_another = before.is_none_or(|it| it.fingerprint != select.fingerprint());
+        is_another.then(|| select.resolve(window, known.values().copied(), at))
+    };
+    selecting.into_iter().filter_map(of_window).collect()
+}
+
 impl Resolution {
+    /// Whether a list was ever read for it.
+    pub fn was_found(&self) -> bool {
+        self.at != DateTime::<Utc>::default()
+    }
+
     /// This one, and what `before` had beside it, if both answer the same selection.
     #[must_use]
     pub fn and_what_was_found(mut self, before: &Self) -> Self {
@@ -247,5 +285,26 @@ mod tests {
         let named = |glob: &str| select(vec![by_name(glob)], &[]).fingerprint();
         assert_eq!(named("a*"), "in default: name \"a*\"");
         assert_ne!(named("a*"), named("b*"));
+    }
+
+    #[test]
+    fn another_selection_is_answered_from_all_that_was_found_for_any() {
+        let at = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1);
+        let before = select(vec![by_name("Snowflake *")], &[]);
+        let stripe = select(vec![by_name("Stripe*")], &[]);
+        let found: BTreeMap<Name, Resolution> = [("a", &before), ("b", &stripe)]
+            .map(|(window, it)| (Name::from(window), it.resolve(&window.into(), &all(), at)))
+            .into();
+        let of = |window: &str, select: &Select| {
+            let fresh = anew(&found, [(&Name::from(window), select)]);
+            fresh.iter().map(numbers).collect::<Vec<_>>()
+        };
+        assert_eq!(of("a", &before), Vec::<Vec<u128>>::new(), "what was found is good");
+        let wider = select(vec![Selector::default()], &[2]);
+        assert_eq!(of("a", &wider), [[1, 3]]);
+        assert_eq!(of("new", &wider), [[1, 3]]);
+        let nothing = BTreeMap::<Name, Resolution>::new();
+        let [unknown] = &anew(&nothing, [(&Name::from("a"), &wider)])[..] else { panic!() };
+        assert!(unknown.found.is_empty() && !unknown.was_found());
     }
 }

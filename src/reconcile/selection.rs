@@ -14,7 +14,7 @@ use crate::domain::calendar::Calendar;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::moment::{Moment, Uptime};
 use crate::domain::organization::Organization;
-use crate::domain::selection::{Resolution, Seen, Select};
+use crate::domain::selection::{Resolution, Seen, Select, anew};
 use crate::domain::sync::{Name, SyncKind};
 use crate::domain::verdict::Failure;
 use crate::domain::window::Window;
@@ -37,7 +37,7 @@ const TOLD: usize = 20;
 /// All that is known of what windows select.
 #[derive(Debug, Default)]
 pub(super) struct Selections {
-    found: BTreeMap<Name, Resolution>,
+    found: BTreeMap<Name, Arc<Resolution>>,
     // Found anew, and not in the ledger as it is here.
     unsaved: BTreeSet<Name>,
     // By organization, as of the last boundary.
@@ -94,7 +94,7 @@ impl Listing {
 impl Reconciler {
     /// Takes over what an earlier process found.
     pub fn remember_selections(&mut self, found: Vec<Resolution>) {
-        self.selections.found = found.into_iter().map(|it| (it.window.clone(), it)).collect();
+        self.selections.found = found.into_iter().map(|it| (it.window.clone(), Arc::new(it))).collect();
         self.renew_calendar();
     }
 
@@ -107,6 +107,11 @@ impl Reconciler {
             lines.push(format!("and {} more", told.len() - TOLD));
         }
         lines
+    }
+
+    /// What each window that selects was last found to select.
+    pub fn selections(&self) -> BTreeMap<Name, Arc<Resolution>> {
+        self.selections.found.clone()
     }
 
     /// What is wrong with the selection of one window.
@@ -128,20 +133,10 @@ impl Reconciler {
     pub(super) fn select_anew(&mut self) {
         let Some(in_force) = &self.in_force else { return };
         let Selections { found, unsaved, listings, .. } = &mut self.selections;
-        let known: BTreeMap<_, Seen> = found
-            .values()
-            .flat_map(|it| &it.found)
-            .map(|(sync, seen)| (sync.clone(), seen.clone()))
-            .collect();
-        let newest = found.values().map(|it| it.at).max();
-        for (window, select) in in_force.calendar.selecting() {
-            let before = found.get(&window.name);
-            if before.is_none_or(|it| it.fingerprint != select.fingerprint()) {
-                // Without any list nothing is known, and no time is told.
-                let at = before.map(|it| it.at).or(newest).unwrap_or_default();
-                found.insert(window.name.clone(), select.resolve(&window.name, known.values(), at));
-                unsaved.insert(window.name.clone());
-            }
+        let selecting = in_force.calendar.selecting().map(|(window, select)| (&window.name, select));
+        for it in anew(found, selecting) {
+            unsaved.insert(it.window.clone());
+            found.insert(it.window.clone(), Arc::new(it));
         }
         for listing in listings.values_mut() {
             listing.is_outdated = listing.is_under_way;
@@ -259,7 +254,7 @@ impl Reconciler {
         // So that an operator may call them by name.
         let named = fresh.found.values().filter_map(|it| Some((it.sync.clone(), it.name.clone()?)));
         self.names.extend(named);
-        self.selections.found.insert(window.name.clone(), fresh);
+        self.selections.found.insert(window.name.clone(), Arc::new(fresh));
         !is_same
     }
 

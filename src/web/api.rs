@@ -5,6 +5,7 @@ mod upcoming;
 mod windows;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use crate::domain::calendar::Calendar;
 use crate::domain::hold::HoldState;
 use crate::domain::notice::TargetReport;
 use crate::domain::preflight::Preflight;
+use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::window::Occurrence;
 use crate::domain::zone::Zone;
@@ -162,6 +164,8 @@ pub struct Snapshot {
     pub calendar: Option<Calendar>,
     /// What syncs are called at Polytomic, where it is known.
     pub names: BTreeMap<SyncRef, String>,
+    /// What its windows that select were last found to select.
+    pub selections: BTreeMap<Name, Arc<Resolution>>,
     /// The zone in which times without one are told.
     pub zone: Zone,
     /// The organizations in force, with their base URLs.

@@ -102,6 +102,7 @@ fn well() -> Snapshot {
             syncs: vec![],
             orders: vec![],
         },
+        selections: std::collections::BTreeMap::new(),
         organizations: vec![(Name::from("default"), "https://app.polytomic.com".to_owned())],
         fingerprint: Some(config.fingerprint.clone()),
         warnings: vec![],

@@ -11,6 +11,7 @@ use crate::domain::diff::Row;
 use crate::domain::hold::HoldState;
 use crate::domain::operator::Order;
 use crate::domain::outlook::Outlook;
+use crate::domain::selection::{Resolution, Seen};
 use crate::domain::sync::{Name, SyncRef};
 
 /// Nobody compares more days than these.
@@ -41,6 +42,22 @@ pub struct CalendarAnswer {
     /// What operators have ordered, which no file changes.
     #[serde(default)]
     pub orders: Vec<Order>,
+    /// What windows that select were last found to select.
+    #[serde(default)]
+    pub selections: Vec<SelectionLine>,
+}
+
+/// What one window was found to select.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelectionLine {
+    /// The window.
+    pub window: Name,
+    /// Which `select` and `exclude` it answers.
+    pub fingerprint: String,
+    /// When it was found.
+    pub at: DateTime<Utc>,
+    /// The syncs.
+    pub found: Vec<Seen>,
 }
 
 /// One row, as far as it says who holds it.
@@ -94,12 +111,40 @@ impl CalendarAnswer {
             outlook: calendar.map_or_else(Outlook::default, |it| Outlook::of(it, from, until)),
             rows: snapshot.status.syncs.iter().filter_map(row).collect(),
             orders: calendar.map_or_else(Vec::new, |it| it.orders().to_vec()),
+            selections: snapshot.selections.values().map(|it| SelectionLine::from(it.as_ref())).collect(),
         })
+    }
+
+    /// What was found, by window.
+    pub fn selections(&self) -> BTreeMap<Name, Resolution> {
+        self.selections.iter().map(|it| (it.window.clone(), Resolution::from(it))).collect()
     }
 
     /// The rows by sync.
     pub fn rows(&self) -> BTreeMap<SyncRef, Row> {
         let row = |it: &RowLine| Row { state: it.state, holders: it.windows.clone() };
         self.rows.iter().map(|it| (it.sync.clone(), row(it))).collect()
+    }
+}
+
+impl From<&Resolution> for SelectionLine {
+    fn from(it: &Resolution) -> Self {
+        Self {
+            window: it.window.clone(),
+            fingerprint: it.fingerprint.clone(),
+            at: it.at,
+            found: it.found.values().cloned().collect(),
+        }
+    }
+}
+
+impl From<&SelectionLine> for Resolution {
+    fn from(it: &SelectionLine) -> Self {
+        Self {
+            window: it.window.clone(),
+            fingerprint: it.fingerprint.clone(),
+            at: it.at,
+            found: it.found.iter().map(|seen| (seen.sync.clone(), seen.clone())).collect(),
+        }
     }
 }

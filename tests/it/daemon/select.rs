@@ -200,3 +200,34 @@ fn syncs_are_listed_with_the_windows_that_cover_them() {
     refuse_lists(&night);
     night.run(&["syncs"], 1).with(&["organization `default` cannot be listed", "no sync"]);
 }
+
+/// What `diff` says of the file against the daemon, `0` or `1`.
+fn diff(night: &Night, code: i32) -> serde_json::Value {
+    night.run(&["diff", "--format", "json"], code).json()
+}
+
+#[test]
+fn a_diff_knows_what_the_daemon_found_and_an_unchanged_file_differs_in_nothing() {
+    let night = Night::new();
+    let all = || Window::new("all", soon(-1.0)..soon(FAR)).with("select = [{ all = true }]");
+    let (kept, other) = (all(), Window::new("other", soon(FAR)..soon(FAR + 60.0)).of(&[LEADS]));
+    night.write(&[kept, other]);
+    let daemon = night.start();
+    for part in [CONTACTS, STRIPE] {
+        night.until_state(part, "held");
+    }
+    night.run(&["diff"], 0).with(&["nothing differs in the next 14 days"]);
+    // Nor does it in what only another window says.
+    night.rewrite(|text| text.replace("[[window]]\nname = \"other\"", "[[window]]\nname = \"another\""));
+    assert_eq!(diff(&night, 1)["now"], serde_json::json!([]));
+    // What is selected no more would be resumed, and that alone.
+    night.rewrite(|text| text.replace("{ all = true }", "{ name = \"Stripe *\" }"));
+    let told = diff(&night, 1);
+    let now = told["now"].as_array().unwrap();
+    assert_eq!((now.len(), &now[0]["becomes"]), (1, &"resumed".into()), "{told}");
+    let resumed: Vec<&str> =
+        now[0]["syncs"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert!(resumed.contains(&CONTACTS.id.to_string().as_str()), "{told}");
+    assert!(!resumed.contains(&STRIPE.id.to_string().as_str()), "{told}");
+    assert_eq!(daemon.stop(), Some(0));
+}
