@@ -15,6 +15,7 @@ use super::table::{Mood, Rows, count};
 use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, screen, times};
 use crate::domain::diff::{AtOnce, Becomes, Change, Count, Difference, Differs, WindowDifference};
 use crate::domain::outlook::{Outlook, Pausing};
+use crate::domain::selection::{self, Knowledge};
 use crate::domain::window::Occurrence;
 use crate::domain::zone::Zone;
 use crate::web::api::{CalendarRequest, MOST_DAYS};
@@ -153,12 +154,37 @@ fn summary(difference: &Difference, days: u16) -> Vec<String> {
     let pauses = counted(difference.pauses(), "pause");
     lines.push(match (occurrences, pauses) {
         (None, None) if difference.windows.is_empty() => format!("nothing differs in {days}"),
-        (None, None) => format!("no occurrence and no pause differs in {days}"),
+        (None, None) if is_known(difference) => format!("no occurrence and no pause differs in {days}"),
+        (None, None) => format!("no occurrence and no pause of a sync that is known differs in {days}"),
         (one, other) => {
             format!("in {days}: {}", [one, other].into_iter().flatten().collect::<Vec<_>>().join("; "))
         }
     });
+    lines.extend(not_known(difference));
     lines
+}
+
+fn is_known(difference: &Difference) -> bool {
+    difference.windows.iter().all(|it| it.knowledge == Knowledge::Found)
+}
+
+/// What the numbers leave out.
+fn not_known(difference: &Difference) -> Vec<String> {
+    let line = |knowledge: Knowledge, counted: &str| {
+        let windows = difference.windows.iter().filter(|it| it.knowledge == knowledge);
+        let names: Vec<String> = windows.map(|it| format!("`{}`", it.window)).collect();
+        let verb = if names.len() == 1 { "selects" } else { "select" };
+        let names = names.join(", ");
+        let text = || format!("which syncs {names} {verb} is known only to Polytomic: {counted}");
+        (!names.is_empty()).then(text)
+    };
+    [
+        line(Knowledge::Provisional, "counted are those that earlier lists have shown"),
+        line(Knowledge::Unknown, "no list was read, so they are not counted here"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn at_once(it: &AtOnce, difference: &Difference) -> String {
@@ -166,13 +192,20 @@ fn at_once(it: &AtOnce, difference: &Difference) -> String {
         Becomes::Resumed => "resume",
         Becomes::Paused => "pause",
     };
+    let what = match (it.syncs.len(), it.may_be_more) {
+        (0, _) => format!("may {verb} syncs now that only Polytomic knows"),
+        (known, false) => format!("would {verb} {} now", count(known, "sync")),
+        (known, true) => {
+            format!("would {verb} {} now, and maybe more that only Polytomic knows", count(known, "sync"))
+        }
+    };
     let why = |name: &crate::domain::sync::Name| {
         let window = difference.windows.iter().find(|it| it.window == *name);
         let change = window.map_or("changed", |it| word(it.change));
         format!("{name} {change}")
     };
     let why: Vec<String> = it.windows.iter().map(why).collect();
-    format!("would {verb} {} now: {}", count(it.syncs.len(), "sync"), why.join(", "))
+    format!("{what}: {}", why.join(", "))
 }
 
 fn word(change: Change) -> &'static str {
@@ -211,12 +244,16 @@ fn window(it: &WindowDifference, before: &Outlook, read: &Read) -> String {
     let mut facts = vec![format!("window `{}` {}", it.window, word(it.change))];
     for setting in &it.settings {
         let text = |value: &Option<String>| value.as_ref().map_or("none".to_owned(), |it| format!("`{it}`"));
-        facts.push(format!("{} {} becomes {}", setting.key, text(&setting.before), text(&setting.after)));
+        let key = match setting.key.as_str() {
+            key @ ("select" | "exclude") => format!("{key} changed:"),
+            key => key.to_owned(),
+        };
+        facts.push(format!("{key} {} becomes {}", text(&setting.before), text(&setting.after)));
     }
     let (added, removed) = (it.syncs_added.len(), it.syncs_removed.len());
     match it.change {
-        Change::Added => facts.push(format!("it pauses {}", count(added, "sync"))),
-        Change::Removed => facts.push(format!("it paused {}", count(removed, "sync"))),
+        Change::Added => facts.push(format!("it pauses {}", selection::covered(added, it.knowledge))),
+        Change::Removed => facts.push(format!("it paused {}", selection::covered(removed, it.knowledge))),
         Change::Changed => facts.extend(counted(Count { added, removed, moved: 0 }, "sync")),
     }
     let zone = zone(it, before, read);

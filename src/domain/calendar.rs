@@ -12,7 +12,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::operator::{Order, What};
-use super::selection::{Resolution, Select, anew};
+use super::selection::{Knowledge, Resolution, Select, anew};
 use super::sync::{Name, SyncRef};
 use super::window::{LONGEST_DAYS, Occurrence, Window};
 
@@ -22,6 +22,8 @@ pub struct Calendar {
     windows: Arc<[Window]>,
     by_name: Arc<HashMap<Name, usize>>,
     orders: Arc<[Order]>,
+    // Of windows that select; none: nobody has looked.
+    knowledge: Arc<BTreeMap<Name, Knowledge>>,
     groups: Arc<[Group]>,
     group_of: Arc<BTreeMap<SyncRef, usize>>,
     members: Arc<[Vec<SyncRef>]>,
@@ -163,7 +165,8 @@ impl Calendar {
             let written = Window { longer: None, ..window.clone() };
             about.fold(written, |window, (opens, until)| window.extended(opens, until))
         };
-        Self::of(self.windows.iter().map(extended).collect(), orders.to_vec())
+        let windows = self.windows.iter().map(extended).collect();
+        Self { knowledge: Arc::clone(&self.knowledge), ..Self::of(windows, orders.to_vec()) }
     }
 
     /// The same windows with the syncs that they were found to select beside
@@ -171,6 +174,7 @@ impl Calendar {
     /// For a calendar as written.
     #[must_use]
     pub fn with_selected(&self, resolutions: &BTreeMap<Name, impl Borrow<Resolution>>) -> Self {
+        let mut knowledge = BTreeMap::new();
         let with_found = |window: &Window| {
             let mut window = window.clone();
             if let Some(select) = &window.select
@@ -178,10 +182,14 @@ impl Calendar {
                 && found.fingerprint == select.fingerprint()
             {
                 window.syncs.extend(found.found.keys().cloned());
+                if found.was_found() {
+                    knowledge.insert(window.name.clone(), Knowledge::Found);
+                }
             }
             window
         };
-        Self::of(self.windows.iter().map(with_found).collect(), self.orders.to_vec())
+        let windows = self.windows.iter().map(with_found).collect();
+        Self { knowledge: Arc::new(knowledge), ..Self::of(windows, self.orders.to_vec()) }
     }
 
     /// The same as a daemon takes over a file that selects anew: of what was found
@@ -192,7 +200,17 @@ impl Calendar {
             found.iter().map(|(name, it)| (name.clone(), Cow::Borrowed(it))).collect();
         let fresh = anew(found, self.selecting().map(|(window, select)| (&window.name, select)));
         all.extend(fresh.into_iter().map(|it| (it.window.clone(), Cow::Owned(it))));
-        self.with_selected(&all)
+        let how_well = |(window, select): (&Window, &Select)| (window.name.clone(), select.how_well(found));
+        let knowledge = Arc::new(self.selecting().map(how_well).collect());
+        Self { knowledge, ..self.with_selected(&all) }
+    }
+
+    /// How well it is known which syncs this window pauses.
+    pub fn knowledge(&self, window: &Window) -> Knowledge {
+        match window.select {
+            Some(_) => self.knowledge.get(&window.name).copied().unwrap_or(Knowledge::Unknown),
+            None => Knowledge::Found,
+        }
     }
 
     /// The windows that select syncs by what they are.
@@ -239,6 +257,7 @@ impl Calendar {
             windows: windows.into(),
             by_name: Arc::new(by_name),
             orders: orders.into(),
+            knowledge: Arc::default(),
             groups: groups.into(),
             group_of: Arc::new(group_of),
             members: members.into(),

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::hold::HoldState;
 use super::outlook::{Outlook, Pausing, Planned, Timetable};
+use super::selection::Knowledge;
 use super::sync::{Name, SyncRef};
 use super::window::Occurrence;
 
@@ -36,6 +37,9 @@ pub struct AtOnce {
     pub windows: Vec<Name>,
     /// The syncs.
     pub syncs: BTreeSet<SyncRef>,
+    /// Whether there may be more, which only Polytomic knows.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_more: bool,
 }
 
 /// What becomes of a sync.
@@ -63,6 +67,8 @@ pub struct WindowDifference {
     pub syncs_removed: BTreeSet<SyncRef>,
     /// Its occurrences that differ, in order.
     pub occurrences: Vec<Differs<Occurrence>>,
+    /// How well its syncs are known, before or after, whichever is worse.
+    pub knowledge: Knowledge,
 }
 
 /// What became of something.
@@ -242,6 +248,37 @@ impl<'a> Together<'a> {
     }
 }
 
+/// Whom an outlook pauses at one instant, and for whom.
+struct Instant<'a> {
+    now: DateTime<Utc>,
+    outlook: &'a Outlook,
+    // By the name of the window or order: what asks for a pause.
+    asking: BTreeMap<&'a Name, Vec<&'a Occurrence>>,
+}
+
+impl<'a> Instant<'a> {
+    fn of(outlook: &'a Outlook, now: DateTime<Utc>) -> Self {
+        let mut asking = BTreeMap::<&Name, Vec<&Occurrence>>::new();
+        let all = outlook.occurrences.iter().chain(&outlook.asked);
+        for it in all.filter(|it| it.pauses <= now && now < it.closes) {
+            asking.entry(&it.window).or_default().push(it);
+        }
+        Self { now, outlook, asking }
+    }
+
+    /// What asks for the pause that is under way. None: no pause is.
+    fn holders(&self, pauses: &[Pausing]) -> Option<Vec<&'a Occurrence>> {
+        let pause = pauses.iter().find(|it| it.from <= self.now && self.now < it.until)?;
+        Some(pause.windows.iter().filter_map(|name| self.asking.get(name)).flatten().copied().collect())
+    }
+
+    /// The windows that ask for pauses of syncs that are not all known.
+    fn unknown(&self) -> BTreeMap<&'a Name, &'a Planned> {
+        let asks = |it: &&Planned| it.knowledge != Knowledge::Found && self.asking.contains_key(&it.window);
+        self.outlook.windows.iter().filter(asks).map(|it| (&it.window, it)).collect()
+    }
+}
+
 /// The syncs that are to be paused before and not after, and the other way
 /// round.
 fn at_once(
@@ -251,35 +288,98 @@ fn at_once(
     now: DateTime<Utc>,
     rows: Option<&BTreeMap<SyncRef, Row>>,
 ) -> Vec<AtOnce> {
-    let covering = |pauses: &[Pausing], outlook: &Outlook| {
-        let pause = pauses.iter().find(|it| it.from <= now && now < it.until)?;
-        let holds = |name: &Name| {
-            let mut own = outlook.occurrences.iter().filter(|it| it.window == *name);
-            own.any(|it| it.pauses <= now && now < it.closes)
-        };
-        Some(pause.windows.iter().filter(|name| holds(name)).cloned().collect::<Vec<_>>())
-    };
     let known: BTreeSet<&Name> = before.windows.iter().map(|it| &it.window).collect();
-    let is_so = |sync: &SyncRef, becomes: Becomes| match (becomes, rows.map(|rows| rows.get(sync))) {
-        (_, None) | (Becomes::Paused, Some(None)) => true,
-        (Becomes::Paused, Some(Some(row))) => !row.state.owes_resume(),
-        (Becomes::Resumed, Some(None)) => false,
-        (Becomes::Resumed, Some(Some(row))) => {
-            row.state.owes_resume() && row.holders.iter().all(|it| known.contains(it))
-        }
-    };
+    let (before, after) = (Instant::of(before, now), Instant::of(after, now));
     let mut found = BTreeMap::<(Becomes, Vec<Name>), BTreeSet<SyncRef>>::new();
     for (syncs, old, new) in together.groups() {
-        let (becomes, windows) = match (covering(old, before), covering(new, after)) {
-            (Some(windows), None) => (Becomes::Resumed, windows),
-            (None, Some(windows)) => (Becomes::Paused, windows),
-            (None, None) | (Some(_), Some(_)) => continue,
-        };
-        let syncs = syncs.iter().filter(|it| is_so(it, becomes)).map(|it| (*it).clone());
-        found.entry((becomes, windows)).or_default().extend(syncs);
+        let (old, new) = (before.holders(old), after.holders(new));
+        for sync in syncs {
+            let becomes = match rows {
+                None => becomes(old.as_deref(), new.as_deref()),
+                Some(rows) => becomes_of(rows.get(*sync), old.as_deref(), new.as_deref(), &known),
+            };
+            if let Some((becomes, because)) = becomes {
+                found.entry((becomes, because)).or_default().insert((*sync).clone());
+            }
+        }
     }
-    let at_once = found.into_iter().map(|((becomes, windows), syncs)| AtOnce { becomes, windows, syncs });
-    at_once.filter(|it| !it.syncs.is_empty()).collect()
+    let mut may_be_more = more(&before, &after);
+    let mut at_once: Vec<AtOnce> = found
+        .into_iter()
+        .map(|((becomes, windows), syncs)| {
+            let may_be_more =
+                windows.iter().fold(false, |more, it| may_be_more.remove(&(becomes, it.clone())) || more);
+            AtOnce { becomes, windows, syncs, may_be_more }
+        })
+        .collect();
+    let unnamed = may_be_more.into_iter().map(|(becomes, window)| AtOnce {
+        becomes,
+        windows: vec![window],
+        syncs: BTreeSet::new(),
+        may_be_more: true,
+    });
+    at_once.extend(unnamed);
+    at_once.sort();
+    at_once
+}
+
+/// The windows that pause at this instant before or after, and of whose syncs not
+/// all are known. What they select may begin or end with the change.
+fn more(before: &Instant<'_>, after: &Instant<'_>) -> BTreeSet<(Becomes, Name)> {
+    let (old, new) = (before.unknown(), after.unknown());
+    let selects = |it: &Planned| [it.settings.get("select").cloned(), it.settings.get("exclude").cloned()];
+    let is_same = |it: &Planned, other: &Instant<'_>| {
+        let mut others = other.outlook.windows.iter().filter(|_| other.asking.contains_key(&it.window));
+        others.any(|other| other.window == it.window && selects(other) == selects(it))
+    };
+    let resumed = old.iter().filter(|(_, it)| !is_same(it, after)).map(|(name, _)| (Becomes::Resumed, *name));
+    let paused = new.iter().filter(|(_, it)| !is_same(it, before)).map(|(name, _)| (Becomes::Paused, *name));
+    resumed.chain(paused).map(|(becomes, name)| (becomes, name.clone())).collect()
+}
+
+type Because = (Becomes, Vec<Name>);
+
+/// Where nobody holds anything yet: all that is covered is taken for paused.
+fn becomes(old: Option<&[&Occurrence]>, new: Option<&[&Occurrence]>) -> Option<Because> {
+    match (old, new) {
+        (Some(old), None) => Some((Becomes::Resumed, windows_of(old))),
+        (None, Some(new)) => Some((Becomes::Paused, windows_of(new))),
+        (None, None) | (Some(_), Some(_)) => None,
+    }
+}
+
+/// What a row says is so before the change.
+fn becomes_of(
+    row: Option<&Row>,
+    old: Option<&[&Occurrence]>,
+    new: Option<&[&Occurrence]>,
+    known: &BTreeSet<&Name>,
+) -> Option<Because> {
+    let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+    let Some(row) = row else {
+        // Covered and without a row it is about to be paused, or left as it is.
+        let begins = old.is_empty() && !new.is_empty();
+        return begins.then(|| (Becomes::Paused, windows_of(new)));
+    };
+    match row.state {
+        HoldState::Pausing | HoldState::Held | HoldState::Resuming => {
+            let ends = !old.is_empty() && new.is_empty() && row.holders.iter().all(|it| known.contains(it));
+            ends.then(|| (Becomes::Resumed, windows_of(old)))
+        }
+        // Off before anything began, and so not ours under whatever name.
+        HoldState::Skipped => None,
+        HoldState::Released | HoldState::Settling => {
+            let begins = old.is_empty() && !new.is_empty();
+            begins.then(|| (Becomes::Paused, windows_of(new)))
+        }
+    }
+}
+
+fn windows_of(holders: &[&Occurrence]) -> Vec<Name> {
+    let mut names: Vec<Name> = holders.iter().map(|it| it.window.clone()).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 fn windows(before: &Outlook, after: &Outlook) -> Vec<WindowDifference> {
@@ -313,6 +413,12 @@ fn windows(before: &Outlook, after: &Outlook) -> Vec<WindowDifference> {
             syncs_added: syncs(new.get(name), old.get(name)),
             syncs_removed: syncs(old.get(name), new.get(name)),
             occurrences,
+            knowledge: [old.get(name), new.get(name)]
+                .into_iter()
+                .flatten()
+                .map(|it| it.knowledge)
+                .max()
+                .unwrap_or_default(),
         }
     };
     names.into_iter().map(window).filter(WindowDifference::differs).collect()

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
 use super::execution::{DEFAULT_LIMIT, RunPolicy};
+use super::operator::Order;
+use super::selection::{Knowledge, Select};
 use super::sync::{Name, SyncRef};
 use super::window::{Occurrence, OnManualResume, Window};
 
@@ -22,6 +24,9 @@ pub struct Outlook {
     pub occurrences: Vec<Occurrence>,
     /// Every sync that is paused in the span, once.
     pub timetables: Vec<Timetable>,
+    /// What operators asked to pause.
+    #[serde(default)]
+    pub asked: Vec<Occurrence>,
 }
 
 /// One window, as far as its times do not say it.
@@ -33,6 +38,9 @@ pub struct Planned {
     pub settings: BTreeMap<String, String>,
     /// The syncs that it pauses.
     pub syncs: BTreeSet<SyncRef>,
+    /// How well these are known.
+    #[serde(default)]
+    pub knowledge: Knowledge,
 }
 
 /// Syncs that are paused alike, and when.
@@ -68,15 +76,16 @@ impl Outlook {
             alike.entry(pauses).or_default().insert(sync);
         }
         Self {
-            windows: calendar.windows().iter().map(Planned::from).collect(),
+            windows: calendar.windows().iter().map(|it| Planned::of(it, calendar.knowledge(it))).collect(),
             occurrences: calendar.occurrences(from, until),
             timetables: alike.into_iter().map(|(pauses, syncs)| Timetable { syncs, pauses }).collect(),
+            asked: calendar.orders().iter().filter_map(Order::holder).collect(),
         }
     }
 }
 
-impl From<&Window> for Planned {
-    fn from(window: &Window) -> Self {
+impl Planned {
+    fn of(window: &Window, knowledge: Knowledge) -> Self {
         let mut settings = BTreeMap::from([
             ("timezone".to_owned(), window.times.zone().to_string()),
             ("lead".to_owned(), as_written(window.lead)),
@@ -86,7 +95,8 @@ impl From<&Window> for Planned {
             settings.insert("description".to_owned(), description.clone());
         }
         settings.extend(asked_of_executions(&window.runs));
-        Self { window: window.name.clone(), settings, syncs: window.syncs.clone() }
+        settings.extend(window.select.iter().flat_map(selected));
+        Self { window: window.name.clone(), settings, syncs: window.syncs.clone(), knowledge }
     }
 }
 
@@ -101,6 +111,15 @@ fn asked_of_executions(runs: &RunPolicy) -> impl Iterator<Item = (String, String
     ]
     .into_iter()
     .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+}
+
+/// The selectors themselves: what they mean is not in the file.
+fn selected(select: &Select) -> impl Iterator<Item = (String, String)> + use<> {
+    let exclude: Vec<String> = select.exclude.iter().map(ToString::to_string).collect();
+    let exclude = (!exclude.is_empty()).then(|| exclude.join(", "));
+    [("select", Some(select.alternatives())), ("exclude", exclude)]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
 }
 
 fn word(rule: OnManualResume) -> &'static str {

@@ -62,6 +62,9 @@ pub struct Resolution {
     pub found: BTreeMap<SyncRef, Seen>,
 }
 
+/// Before each sync that a selection excludes, in its fingerprint.
+const NOT: &str = ", not ";
+
 /// How well it is known which syncs a window pauses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -73,6 +76,17 @@ pub enum Knowledge {
     Provisional,
     /// No list of its organization is known: only Polytomic knows.
     Unknown,
+}
+
+/// So many syncs, in words that tell no number that is not known.
+pub fn covered(known: usize, knowledge: Knowledge) -> String {
+    let syncs = if known == 1 { "1 sync".to_owned() } else { format!("{known} syncs") };
+    match (knowledge, known) {
+        (Knowledge::Found, _) => syncs,
+        (Knowledge::Provisional, _) => format!("{syncs}, as far as is known"),
+        (Knowledge::Unknown, 0) => "what it selects".to_owned(),
+        (Knowledge::Unknown, _) => format!("{syncs} and what it selects"),
+    }
 }
 
 impl Selector {
@@ -101,6 +115,36 @@ impl Select {
     /// Tells one selection from another.
     pub fn fingerprint(&self) -> String {
         self.to_string()
+    }
+
+    /// How well these tell what it selects, for whatever window they were found.
+    pub fn how_well(&self, found: &BTreeMap<Name, impl Borrow<Resolution>>) -> Knowledge {
+        let found = found.values().map(Borrow::<Resolution>::borrow).filter(|it| it.was_found());
+        let is_here = |it: &Resolution| it.found.keys().any(|sync| sync.organization == self.organization);
+        let better = |it: &Resolution| match (self.is_within(&it.fingerprint), is_here(it)) {
+            (true, _) => Knowledge::Found,
+            (false, true) => Knowledge::Provisional,
+            (false, false) => Knowledge::Unknown,
+        };
+        found.map(better).min().unwrap_or(Knowledge::Unknown)
+    }
+
+    /// Whether all that it selects is in the answer to this selection: the same one
+    /// or one of all, that excludes no more.
+    fn is_within(&self, fingerprint: &str) -> bool {
+        let all = format!("in {}: {}", self.organization, Selector::default());
+        let excludes_no_more = |rest: &str| {
+            let mut parts = rest.split(NOT);
+            let is_excluded = |id: &str| self.exclude.iter().any(|it| it.to_string() == id);
+            parts.next() == Some("") && parts.all(is_excluded)
+        };
+        [self.alternatives(), all].iter().filter_map(|it| fingerprint.strip_prefix(it)).any(excludes_no_more)
+    }
+
+    /// What it selects, without what it excludes.
+    pub fn alternatives(&self) -> String {
+        let any_of: Vec<String> = self.any_of.iter().map(ToString::to_string).collect();
+        format!("in {}: {}", self.organization, any_of.join("; "))
     }
 
     /// What it selects of these.
@@ -159,12 +203,9 @@ impl Resolution {
 
 impl fmt::Display for Select {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "in {}", self.organization)?;
-        for (index, it) in self.any_of.iter().enumerate() {
-            write!(f, "{}{it}", if index == 0 { ": " } else { "; " })?;
-        }
+        f.write_str(&self.alternatives())?;
         for id in &self.exclude {
-            write!(f, ", not {id}")?;
+            write!(f, "{NOT}{id}")?;
         }
         Ok(())
     }
@@ -306,5 +347,32 @@ mod tests {
         let nothing = BTreeMap::<Name, Resolution>::new();
         let [unknown] = &anew(&nothing, [(&Name::from("a"), &wider)])[..] else { panic!() };
         assert!(unknown.found.is_empty() && !unknown.was_found());
+    }
+
+    #[test]
+    fn how_well_a_selection_is_known_depends_on_what_was_listed() {
+        let at = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1);
+        let (stripe, every) = (vec![by_name("Stripe*")], vec![Selector::default()]);
+        let bulk = vec![Selector { kind: Some(SyncKind::Bulk), ..Selector::default() }];
+        let both = vec![by_name("Stripe*"), by_name("a, not b")];
+        for (listed, exclude, asked, without, expected) in [
+            (&stripe, &[][..], &stripe, &[][..], Knowledge::Found),
+            (&stripe, &[2], &stripe, &[2, 3], Knowledge::Found),
+            (&stripe, &[2], &stripe, &[3], Knowledge::Provisional),
+            (&stripe, &[], &both, &[], Knowledge::Provisional),
+            (&both, &[], &stripe, &[], Knowledge::Provisional),
+            (&both, &[], &both, &[1], Knowledge::Found),
+            (&stripe, &[], &every, &[], Knowledge::Provisional),
+            (&every, &[], &bulk, &[1], Knowledge::Found),
+            (&every, &[2], &bulk, &[], Knowledge::Provisional),
+        ] {
+            let listed = select(listed.clone(), exclude).resolve(&"a".into(), &all(), at);
+            let found = BTreeMap::from([(Name::from("a"), listed)]);
+            let asked = select(asked.clone(), without);
+            assert_eq!(asked.how_well(&found), expected, "{asked} of {found:?}");
+            let elsewhere = Select { organization: "emea".into(), ..asked.clone() };
+            assert_eq!(elsewhere.how_well(&found), Knowledge::Unknown);
+            assert_eq!(asked.how_well(&BTreeMap::<Name, Resolution>::new()), Knowledge::Unknown);
+        }
     }
 }

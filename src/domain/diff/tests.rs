@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::super::calendar::Calendar;
 use super::super::execution::RunPolicy;
+use super::super::selection::{Select, Selector};
 use super::super::sync::SyncKind;
 use super::super::window::{Dates, End, OnManualResume, Start, Times as WindowTimes, Window};
 use super::super::zone::Zone;
@@ -194,5 +195,49 @@ fn what_a_daemon_holds_decides_what_is_resumed() {
     assert_eq!(now(&night, &[], Some(&rows)), [(Becomes::Resumed, 1)]);
     assert_eq!(now(&night, &[], Some(&BTreeMap::new())), []);
     // What is held is not paused a second time.
-    assert_eq!(now(&[], &night, Some(&rows)), [(Becomes::Paused, 2)]);
+    assert_eq!(now(&[], &night, Some(&rows)), [(Becomes::Paused, 1)]);
+}
+
+fn selecting(window: Window, glob: &str, exclude: &[u128]) -> Window {
+    let name = Some(glob::Pattern::new(glob).unwrap());
+    let any_of = vec![Selector { name, ..Selector::default() }];
+    let exclude = exclude.iter().map(|it| Uuid::from_u128(*it)).collect();
+    Window { select: Some(Select { organization: "default".into(), any_of, exclude }), ..window }
+}
+
+#[test]
+fn selectors_are_compared_though_nobody_knows_what_they_mean() {
+    let night =
+        |glob: &str, exclude: &[u128]| selecting(window("night", "0 22 * * *", 8, &[1]), glob, exclude);
+    let before = night("Salesforce *", &[7]);
+    assert!(difference(&[before.clone()], &[before.clone()], noon()).is_empty());
+    for (after, keys) in [
+        (night("Stripe *", &[7]), &["select"][..]),
+        (night("Salesforce *", &[7, 8]), &["exclude"]),
+        (night("*", &[]), &["exclude", "select"]),
+        (window("night", "0 22 * * *", 8, &[1]), &["exclude", "select"]),
+    ] {
+        let difference = difference(&[before.clone()], &[after], noon());
+        let [it] = &difference.windows[..] else { panic!("{difference:?}") };
+        let told: Vec<&str> = it.settings.iter().map(|it| it.key.as_str()).collect();
+        assert_eq!((&told[..], it.knowledge), (keys, Knowledge::Unknown));
+    }
+}
+
+#[test]
+fn what_is_selected_by_an_open_window_and_not_known_is_told_without_a_number() {
+    let night = |glob: &str| selecting(window("night", "0 22 * * *", 8, &[1]), glob, &[]);
+    let at = at("05T23:00");
+    let now = |before: &[Window], after: &[Window]| {
+        let difference = Difference::between(&outlook(before, at), &outlook(after, at), at, None);
+        difference.now.iter().map(|it| (it.becomes, it.syncs.len(), it.may_be_more)).collect::<Vec<_>>()
+    };
+    let (one, other, named) = (night("a*"), night("b*"), window("night", "0 22 * * *", 8, &[1]));
+    assert_eq!(now(&[one.clone()], &[one.clone()]), []);
+    assert_eq!(now(&[one.clone()], &[]), [(Becomes::Resumed, 1, true)]);
+    assert_eq!(now(&[], &[one.clone()]), [(Becomes::Paused, 1, true)]);
+    assert_eq!(now(&[one.clone()], &[other]), [(Becomes::Resumed, 0, true), (Becomes::Paused, 0, true)]);
+    assert_eq!(now(&[one.clone()], &[named]), [(Becomes::Resumed, 0, true)]);
+    let shut = selecting(window("night", "0 3 * * *", 1, &[1]), "a*", &[]);
+    assert_eq!(now(&[one], &[shut]), [(Becomes::Resumed, 1, true)]);
 }

@@ -44,6 +44,35 @@ fn two_files_are_compared_without_key_daemon_or_network() {
 }
 
 #[test]
+fn a_change_of_what_is_selected_is_a_difference_though_only_polytomic_knows_what_it_means() {
+    let syncs = "syncs = [\"248df4b7-aa70-47b8-a036-33ac447e668d\"]";
+    let selecting = |text: &str, select: &str| text.replace(syncs, &format!("select = [{select}]"));
+    let salesforce = selecting(WINDOW, "{ name = \"Salesforce *\" }");
+    compare(&salesforce, &salesforce, &[]).with(0).says(&["nothing differs in the next 14 days"]);
+    let told = compare(&salesforce, &selecting(WINDOW, "{ all = true }"), &[]).with(1).says(&[
+        "no occurrence and no pause of a sync that is known differs in the next 14 days",
+        "which syncs `patching` selects is known only to Polytomic: no list was read",
+        "window `patching` changed; select changed: `in default: name \"Salesforce *\"` becomes `in default: all`",
+    ]);
+    assert!(!told.out.contains("nothing differs"), "{}", told.out);
+    let excluded = format!("{salesforce}exclude = [\"{SYNC}\"]\n");
+    compare(&salesforce, &excluded, &[])
+        .with(1)
+        .says(&["window `patching` changed; exclude changed: none becomes `248df4b7"]);
+    compare(&salesforce, "", &[]).with(1).says(&["window `patching` removed; it paused what it selects"]);
+    // An open one resumes, and nobody knows how many.
+    let open = selecting(&open(), "{ all = true }");
+    let told = compare(&open, "", &[]).with(1);
+    let first = told.out.lines().next().unwrap();
+    assert_eq!(first, "may resume syncs now that only Polytomic knows: open removed");
+    let answer = compare("", &open, &["--format", "json"]).with(1).json();
+    assert_eq!(
+        (&answer["now"][0]["may_be_more"], &answer["windows"][0]["knowledge"]),
+        (&json!(true), &json!("unknown"))
+    );
+}
+
+#[test]
 fn what_happens_at_once_is_told_first() {
     let told = compare(&open(), "", &[]).with(1);
     let first = told.out.lines().next().unwrap();

@@ -229,5 +229,19 @@ fn a_diff_knows_what_the_daemon_found_and_an_unchanged_file_differs_in_nothing()
         now[0]["syncs"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
     assert!(resumed.contains(&CONTACTS.id.to_string().as_str()), "{told}");
     assert!(!resumed.contains(&STRIPE.id.to_string().as_str()), "{told}");
+    assert_eq!(
+        (&now[0]["may_be_more"], &told["windows"][0]["knowledge"]),
+        (&serde_json::Value::Null, &"found".into())
+    );
+    // Between files the ledger's knowledge does for both.
+    let old = night.path("old.toml");
+    std::fs::copy(night.path("intermission.toml"), &old).unwrap();
+    let against_old: [&str; 2] = ["diff", old.to_str().unwrap()];
+    night.run(&against_old, 0);
+    night.rewrite(|text| text.replace("Stripe *", "Contacts"));
+    let said = night.run(&against_old, 1).with(&["select changed: `in default: name \"Stripe *\"`"]);
+    let mut first = said.out.lines();
+    assert_eq!(first.next(), Some("would resume 1 sync now: all changed"));
+    assert_eq!(first.next(), Some("would pause 1 sync now: all changed"));
     assert_eq!(daemon.stop(), Some(0));
 }
