@@ -307,8 +307,9 @@ fn at_once(
     let mut at_once: Vec<AtOnce> = found
         .into_iter()
         .map(|((becomes, windows), syncs)| {
-            let may_be_more =
-                windows.iter().fold(false, |more, it| may_be_more.remove(&(becomes, it.clone())) || more);
+            // Each of them, also after the first that is.
+            let unknown = windows.iter().filter(|it| may_be_more.remove(&(becomes, (*it).clone())));
+            let may_be_more = unknown.count() > 0;
             AtOnce { becomes, windows, syncs, may_be_more }
         })
         .collect();
@@ -348,7 +349,8 @@ fn becomes(old: Option<&[&Occurrence]>, new: Option<&[&Occurrence]>) -> Option<B
     }
 }
 
-/// What a row says is so before the change.
+/// What a row says is so before the change. What was left alone stays so only for
+/// the occurrence it was decided about, told by its window's name and its opening.
 fn becomes_of(
     row: Option<&Row>,
     old: Option<&[&Occurrence]>,
@@ -369,8 +371,9 @@ fn becomes_of(
         // Off before anything began, and so not ours under whatever name.
         HoldState::Skipped => None,
         HoldState::Released | HoldState::Settling => {
-            let begins = old.is_empty() && !new.is_empty();
-            begins.then(|| (Becomes::Paused, windows_of(new)))
+            let is_left = |it: &Occurrence| old.iter().any(|other| other.is(it));
+            let fresh: Vec<&Occurrence> = new.iter().copied().filter(|it| !is_left(it)).collect();
+            (!fresh.is_empty()).then(|| (Becomes::Paused, windows_of(&fresh)))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What differs, as tables: two calendars, and what is told of them.
 
+use std::slice::from_ref;
+
 use chrono::TimeDelta;
 use uuid::Uuid;
 
@@ -198,6 +200,29 @@ fn what_a_daemon_holds_decides_what_is_resumed() {
     assert_eq!(now(&[], &night, Some(&rows)), [(Becomes::Paused, 1)]);
 }
 
+#[test]
+fn what_was_let_go_is_paused_again_under_another_name_or_opening() {
+    let open = |name: &str, start: &str| window(name, start, 8, &[1, 2, 3]);
+    let row = |state| Row { state, holders: vec!["night".into()] };
+    let rows = BTreeMap::from([
+        (sync(1), row(HoldState::Held)),
+        (sync(2), row(HoldState::Released)),
+        (sync(3), row(HoldState::Skipped)),
+    ]);
+    let night = open("night", "0 22 * * *");
+    for (after, expected) in [
+        (vec![night.clone()], vec![]),
+        // It may end elsewhere, or another window may go on with it.
+        (vec![window("night", "0 22 * * *", 9, &[1, 2, 3])], vec![]),
+        (vec![open("renamed", "0 22 * * *")], vec![(Becomes::Paused, 1)]),
+        (vec![open("night", "30 22 * * *")], vec![(Becomes::Paused, 1)]),
+        (vec![night.clone(), open("another", "0 22 * * *")], vec![(Becomes::Paused, 1)]),
+        (vec![], vec![(Becomes::Resumed, 1)]),
+    ] {
+        assert_eq!(now(from_ref(&night), &after, Some(&rows)), expected, "{after:?}");
+    }
+}
+
 fn selecting(window: Window, glob: &str, exclude: &[u128]) -> Window {
     let name = Some(glob::Pattern::new(glob).unwrap());
     let any_of = vec![Selector { name, ..Selector::default() }];
@@ -210,14 +235,14 @@ fn selectors_are_compared_though_nobody_knows_what_they_mean() {
     let night =
         |glob: &str, exclude: &[u128]| selecting(window("night", "0 22 * * *", 8, &[1]), glob, exclude);
     let before = night("Salesforce *", &[7]);
-    assert!(difference(&[before.clone()], &[before.clone()], noon()).is_empty());
+    assert!(difference(from_ref(&before), from_ref(&before), noon()).is_empty());
     for (after, keys) in [
         (night("Stripe *", &[7]), &["select"][..]),
         (night("Salesforce *", &[7, 8]), &["exclude"]),
         (night("*", &[]), &["exclude", "select"]),
         (window("night", "0 22 * * *", 8, &[1]), &["exclude", "select"]),
     ] {
-        let difference = difference(&[before.clone()], &[after], noon());
+        let difference = difference(from_ref(&before), &[after], noon());
         let [it] = &difference.windows[..] else { panic!("{difference:?}") };
         let told: Vec<&str> = it.settings.iter().map(|it| it.key.as_str()).collect();
         assert_eq!((&told[..], it.knowledge), (keys, Knowledge::Unknown));
@@ -233,11 +258,11 @@ fn what_is_selected_by_an_open_window_and_not_known_is_told_without_a_number() {
         difference.now.iter().map(|it| (it.becomes, it.syncs.len(), it.may_be_more)).collect::<Vec<_>>()
     };
     let (one, other, named) = (night("a*"), night("b*"), window("night", "0 22 * * *", 8, &[1]));
-    assert_eq!(now(&[one.clone()], &[one.clone()]), []);
-    assert_eq!(now(&[one.clone()], &[]), [(Becomes::Resumed, 1, true)]);
-    assert_eq!(now(&[], &[one.clone()]), [(Becomes::Paused, 1, true)]);
-    assert_eq!(now(&[one.clone()], &[other]), [(Becomes::Resumed, 0, true), (Becomes::Paused, 0, true)]);
-    assert_eq!(now(&[one.clone()], &[named]), [(Becomes::Resumed, 0, true)]);
+    assert_eq!(now(from_ref(&one), from_ref(&one)), []);
+    assert_eq!(now(from_ref(&one), &[]), [(Becomes::Resumed, 1, true)]);
+    assert_eq!(now(&[], from_ref(&one)), [(Becomes::Paused, 1, true)]);
+    assert_eq!(now(from_ref(&one), &[other]), [(Becomes::Resumed, 0, true), (Becomes::Paused, 0, true)]);
+    assert_eq!(now(from_ref(&one), &[named]), [(Becomes::Resumed, 0, true)]);
     let shut = selecting(window("night", "0 3 * * *", 1, &[1]), "a*", &[]);
     assert_eq!(now(&[one], &[shut]), [(Becomes::Resumed, 1, true)]);
 }

@@ -29,6 +29,27 @@ fn what_a_person_switches_on_inside_a_window_is_left_on() {
 }
 
 #[test]
+fn a_window_by_another_name_pauses_again_what_a_person_switched_on_and_diff_tells_it_before() {
+    let night = Night::new();
+    let opened = soon(-1.0);
+    let open = |name| [Window::new(name, opened..soon(FAR)).of(&[CONTACTS, STRIPE])];
+    night.write(&open("patching"));
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.until_state(STRIPE, "held");
+    night.person_switches(CONTACTS, true);
+    night.until_state(CONTACTS, "released");
+    night.rewrite(|text| text.replace("\"patching\"", "\"renamed\""));
+    let said = night.run(&["diff"], 1);
+    assert_eq!(said.out.lines().next(), Some("would pause 1 sync now: renamed added"), "{}", said.out);
+    night.run(&["reload"], 0);
+    night.until_state(CONTACTS, "held");
+    night.run(&["diff"], 0);
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!((night.posts(CONTACTS), night.posts(STRIPE)), (2, 1));
+}
+
+#[test]
 fn somebody_who_switches_on_many_syncs_of_a_window_is_told_of_once() {
     let night = Night::new();
     let parts = [CONTACTS, LEADS, STRIPE];
