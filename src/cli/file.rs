@@ -28,7 +28,7 @@ pub(super) struct Read {
 /// Reads the file. Its warnings are for `check`, and who asks nobody needs no
 /// keys.
 pub(super) fn read(global: &Global) -> Result<Read, Failure> {
-    read_and(global, Ok)
+    read_and(global, |read| read.map_err(Rejected::without_keys))
 }
 
 /// Reads the file, and adds to its windows what operators asked for, as far as
@@ -71,15 +71,17 @@ fn remembered(global: &Global) -> Contents {
 
 /// Reads the file as the daemon does: without its keys it is wrong.
 pub(super) fn read_with_keys(global: &Global) -> Result<Read, Failure> {
-    read_and(global, Config::with_all_keys)
+    read_and(global, |read| read.and_then(Config::with_all_keys))
 }
 
-fn read_and(global: &Global, then: fn(Config) -> Result<Config, Rejected>) -> Result<Read, Failure> {
+fn read_and(
+    global: &Global,
+    then: fn(Result<Config, Rejected>) -> Result<Config, Rejected>,
+) -> Result<Read, Failure> {
     let now = clock::wall();
     let tzdb = Tzdb::load(daemon::tzdir().as_deref())?;
     let context = Context { now, tzdb: &tzdb, environment: &key::process_environment };
-    let config = config::load(&global.config, &context)
-        .and_then(then)
+    let config = then(config::load(&global.config, &context))
         .map_err(|rejected| Failure::Config { rendered: rejected.render(screen::colors_stderr()) })?;
     Ok(Read { config, tzdb, now })
 }
@@ -89,6 +91,7 @@ fn read_and(global: &Global, then: fn(Config) -> Result<Config, Rejected>) -> Re
 pub(super) fn read_another(path: &Path, like: &Read) -> Result<Config, Failure> {
     let context = Context { now: like.now, tzdb: &like.tzdb, environment: &key::process_environment };
     config::load(path, &context)
+        .map_err(Rejected::without_keys)
         .map_err(|rejected| Failure::Config { rendered: rejected.render(screen::colors_stderr()) })
 }
 
@@ -105,7 +108,8 @@ fn select(read: &mut Read, found: Vec<Resolution>) {
                 times::show(it.at, window.times.zone())
             ),
             None => format!(
-                "what `{}` selects is not in the ledger: `intermission check --online` looks for it",
+                "what `{}` selects is not in the ledger and is not counted: a daemon writes it there, \
+                 `intermission check --online` only shows it",
                 window.name
             ),
         });

@@ -110,6 +110,16 @@ impl Rejected {
         &self.diagnostics
     }
 
+    /// The same for who needs no keys: what is wrong with the text, if anything is.
+    #[must_use]
+    pub fn without_keys(self) -> Self {
+        if self.is_about_keys_alone() {
+            return self;
+        }
+        let diagnostics = self.diagnostics.into_iter().filter(|it| !it.about_key).collect();
+        Self { diagnostics, ..self }
+    }
+
     /// Whether nothing is wrong with the text: only keys are not to be had.
     pub fn is_about_keys_alone(&self) -> bool {
         self.errors().all(|it| it.about_key)

@@ -86,7 +86,9 @@ impl World {
     }
 
     pub(super) fn calm(&mut self) {
-        note!(self, World: "faults and people stop");
+        if !self.unkindness.is_none() || self.unkindness.outages_of.is_some() {
+            note!(self, World: "faults and people stop");
+        }
         self.is_calm = true;
         self.disk_is_full = false;
         if self.config_is_broken {

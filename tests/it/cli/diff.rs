@@ -108,6 +108,22 @@ fn trouble_ends_with_2_whatever_it_is() {
 }
 
 #[test]
+fn an_old_file_that_cannot_be_read_is_not_blamed_for_its_keys() {
+    let place = Place::with(WINDOW);
+    for (old, problem) in [("", "the file is empty"), ("nonsense = 1\n", "unknown key `nonsense`")] {
+        std::fs::write(place.path("old"), old).unwrap();
+        let mut command = place.command(&["diff", "-"]);
+        command.stdin(std::fs::File::open(place.path("old")).unwrap());
+        let ended = Ended::of(&command.output().unwrap()).with(2).notes(&[problem]);
+        assert!(!ended.err.contains("API key"), "{}", ended.err);
+    }
+    // Who needs the key is told all.
+    place.write("nonsense = 1\n");
+    std::fs::remove_file(place.path("key")).unwrap();
+    place.run(&["check"]).with(78).notes(&["unknown key `nonsense`", "cannot read the key file"]);
+}
+
+#[test]
 fn the_daemon_tells_what_it_has_in_force_and_what_it_holds() {
     let polytomic = Polytomic::start();
     let place = Place::with(WINDOW);
