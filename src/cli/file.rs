@@ -12,7 +12,6 @@ use crate::config::{self, Config, Context, Rejected};
 use crate::daemon;
 use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncRef};
-use crate::domain::window::Window;
 use crate::domain::zone::Zone;
 use crate::ledger::{Contents, Store};
 use crate::tzdb::Tzdb;
@@ -137,10 +136,5 @@ impl Read {
             .clone()
             .or_else(|| windows.first().map(|it| it.times.zone().clone()))
             .unwrap_or_else(Zone::utc)
-    }
-
-    /// The zone in which an occurrence of this window is told.
-    pub(super) fn zone_of(&self, window: &str) -> Zone {
-        self.config.calendar.window(window).map_or_else(|| self.zone(), |it: &Window| it.times.zone().clone())
     }
 }

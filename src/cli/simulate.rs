@@ -57,7 +57,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
         .map(|(seed, leg)| Course::of(&read.config, leg, arguments.faults, seed))
         .collect();
     match arguments.format.format {
-        Format::Json => screen::say_json(&telling::json(arguments, &tour, &courses))?,
+        Format::Json => screen::say_json(&telling::json(arguments, &read, &tour, &courses))?,
         Format::Table => screen::say(&telling::text(arguments, &read, &tour, &courses))?,
     }
     let is_kept = courses.iter().all(|it| it.broken.is_none());

@@ -11,7 +11,9 @@ use super::table::{Mood, Rows, count};
 use super::timeline::Timeline;
 use super::{Exit, Failure, Global, Outcome, screen, times};
 use crate::domain::advice;
-use crate::domain::window::Occurrence;
+use crate::domain::selection::{Knowledge, covered_short};
+use crate::domain::window::{Occurrence, Window};
+use crate::domain::zone::Zone;
 use crate::web::api::Upcoming;
 use crate::web::{ics, svg};
 
@@ -85,8 +87,48 @@ fn span(arguments: &Arguments, read: &Read) -> Result<Span, Failure> {
     Ok(Span { from, until })
 }
 
-fn notes(read: &Read, it: &Occurrence) -> Vec<String> {
-    read.config.calendar.window(it.window.as_str()).map_or_else(Vec::new, |window| advice::notes(window, it))
+/// What there is to say of an occurrence beside its times.
+fn notes(read: &Read, window: &Window, it: &Occurrence) -> Vec<String> {
+    let mut notes: Vec<String> = state(read, it).map(str::to_owned).into_iter().collect();
+    notes.extend(advice::notes(window, it));
+    notes
+}
+
+fn state(read: &Read, it: &Occurrence) -> Option<&'static str> {
+    if it.closes <= read.now || read.now < it.pauses {
+        return None;
+    }
+    Some(if it.opens <= read.now { "open now" } else { "in its lead now" })
+}
+
+/// A line of the table, and when it begins.
+struct Line {
+    opens: DateTime<Utc>,
+    mood: Mood,
+    cells: [String; 6],
+}
+
+impl Line {
+    fn of(read: &Read, it: &Occurrence, zone: &Zone, syncs: String, notes: &[String]) -> Self {
+        Self {
+            opens: it.opens,
+            mood: if state(read, it).is_some() { Mood::Busy } else { Mood::Plain },
+            cells: [
+                times::show(it.opens, zone),
+                times::show(it.closes, zone),
+                times::span(it.closes - it.opens),
+                it.window.to_string(),
+                syncs,
+                notes.join("; "),
+            ],
+        }
+    }
+
+    fn of_window(read: &Read, it: &Occurrence) -> Option<Self> {
+        let window = read.config.calendar.window(it.window.as_str())?;
+        let syncs = covered_short(window.syncs.len(), read.config.calendar.knowledge(window));
+        Some(Self::of(read, it, window.times.zone(), syncs, &notes(read, window, it)))
+    }
 }
 
 fn table(read: &Read, span: Span) -> String {
@@ -97,36 +139,32 @@ fn table(read: &Read, span: Span) -> String {
         let (from, until) = (times::show(span.from, &zone), times::show(span.until, &zone));
         return format!("no window is open from {from} to {until}");
     }
+    let mut lines: Vec<Line> = occurrences.iter().filter_map(|it| Line::of_window(read, it)).collect();
+    lines.sort_by_key(|it| it.opens);
     let mut rows = Rows::under(&["OPENS", "CLOSES", "LASTS", "WINDOW", "SYNCS", "NOTES"]);
-    for it in &occurrences {
-        let zone = read.zone_of(it.window.as_str());
-        let is_open = it.opens <= read.now && read.now < it.closes;
-        let mut notes = notes(read, it);
-        if is_open {
-            notes.insert(0, "open now".to_owned());
-        }
-        rows.add(
-            if is_open { Mood::Busy } else { Mood::Plain },
-            [
-                times::show(it.opens, &zone),
-                times::show(it.closes, &zone),
-                times::span(it.closes - it.opens),
-                it.window.to_string(),
-                calendar.window(it.window.as_str()).map_or(0, |it| it.syncs.len()).to_string(),
-                notes.join("; "),
-            ],
-        );
-    }
-    let pauses = calendar.pauses(span.from, span.until).len();
-    let totals = format!("{}, {}", count(occurrences.len(), "occurrence"), count(pauses, "pause"));
-    let mut parts = vec![rows.render(), totals];
+    lines.into_iter().for_each(|it| rows.add(it.mood, it.cells));
+    let mut parts = vec![rows.render(), totals(read, span, &occurrences)];
     if screen::is_terminal() {
-        parts.push(timeline(&occurrences, span, read));
+        parts.push(timeline(occurrences.iter(), span, read));
     }
     parts.join("\n\n")
 }
 
-fn timeline(occurrences: &[Occurrence], span: Span, read: &Read) -> String {
+/// How many there are of each, as far as that is known.
+fn totals(read: &Read, span: Span, occurrences: &[Occurrence]) -> String {
+    let calendar = &read.config.calendar;
+    let is_known = |it: &Occurrence| {
+        let window = calendar.window(it.window.as_str());
+        window.is_none_or(|it| calendar.knowledge(it) == Knowledge::Found)
+    };
+    let mut parts = vec![count(occurrences.len(), "occurrence")];
+    let pauses = count(calendar.pauses(span.from, span.until).len(), "pause");
+    let is_all = occurrences.iter().all(is_known);
+    parts.push(if is_all { pauses } else { format!("{pauses} of syncs that are known") });
+    parts.join(", ")
+}
+
+fn timeline<'a>(occurrences: impl Iterator<Item = &'a Occurrence>, span: Span, read: &Read) -> String {
     let mut windows = BTreeMap::<&str, Vec<_>>::new();
     for it in occurrences {
         windows.entry(it.window.as_str()).or_default().push((it.opens, it.closes));

@@ -6,6 +6,7 @@ use clap::Args;
 use super::file::{self, Read};
 use super::table::{Mood, Rows};
 use super::{Exit, Format, FormatArgument, Global, Outcome, screen, times};
+use crate::domain::selection::covered_short;
 use crate::web::api::{WindowLine, window_state};
 
 #[derive(Debug, Args)]
@@ -45,7 +46,7 @@ fn table(read: &Read) -> String {
                 time(occurrence.as_ref().map(|it| it.opens)),
                 time(occurrence.as_ref().map(|it| it.closes)),
                 zone.to_string(),
-                window.syncs.len().to_string(),
+                covered_short(window.syncs.len(), read.config.calendar.knowledge(window)),
                 window.description.clone().unwrap_or_default(),
             ],
         );

@@ -89,6 +89,15 @@ pub fn covered(known: usize, knowledge: Knowledge) -> String {
     }
 }
 
+/// The same in as few letters as a table needs: `3`, `3+?`, `?`.
+pub fn covered_short(known: usize, knowledge: Knowledge) -> String {
+    match (knowledge, known) {
+        (Knowledge::Found, _) => known.to_string(),
+        (Knowledge::Unknown, 0) => "?".to_owned(),
+        (Knowledge::Provisional | Knowledge::Unknown, _) => format!("{known}+?"),
+    }
+}
+
 impl Selector {
     /// Whether it selects this sync.
     pub fn matches(&self, seen: &Seen) -> bool {

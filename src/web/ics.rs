@@ -9,6 +9,8 @@ use icalendar::{Component, Event, EventLike, Property};
 use super::times;
 use crate::domain::advice;
 use crate::domain::calendar::Calendar;
+use crate::domain::selection::{Knowledge, covered};
+use crate::domain::sync::SyncRef;
 use crate::domain::window::{Occurrence, Window};
 
 /// What it is served as.
@@ -40,12 +42,15 @@ pub fn calendar(calendar: &Calendar, from: DateTime<Utc>, until: DateTime<Utc>, 
         it.append_property(Property::new(key, value));
     }
     it.name("Maintenance windows").description(&told);
-    let whole = |it: &Occurrence| Some(event(calendar.window(it.window.as_str())?, it, at));
+    let whole = |it: &Occurrence| {
+        let window = calendar.window(it.window.as_str())?;
+        Some(event(window, calendar.knowledge(window), it, at))
+    };
     it.extend(occurrences.iter().take(MOST_EVENTS).filter_map(whole));
     it.to_string()
 }
 
-fn event(window: &Window, it: &Occurrence, at: DateTime<Utc>) -> Event {
+fn event(window: &Window, knowledge: Knowledge, it: &Occurrence, at: DateTime<Utc>) -> Event {
     // An event whose end moves, on an operator's word, stays the same event.
     let opens = it.opens.to_rfc3339_opts(SecondsFormat::AutoSi, true);
     Event::new()
@@ -53,13 +58,26 @@ fn event(window: &Window, it: &Occurrence, at: DateTime<Utc>) -> Event {
         .timestamp(at)
         .starts(it.opens)
         .ends(it.closes)
-        .summary(&format!("{}: {} paused", window.name, syncs(window.syncs.len())))
+        .summary(&format!("{}: {}", window.name, paused(window.syncs.len(), knowledge)))
         .description(&describe(window, it))
         .done()
 }
 
-fn syncs(number: usize) -> String {
-    if number == 1 { "1 sync".to_owned() } else { format!("{number} syncs") }
+fn paused(number: usize, knowledge: Knowledge) -> String {
+    let be = match (knowledge, number) {
+        (Knowledge::Found, _) => "",
+        (Knowledge::Unknown, 0) => " is",
+        (Knowledge::Provisional | Knowledge::Unknown, _) => " are",
+    };
+    format!("{}{be} paused", covered(number, knowledge))
+}
+
+fn listed<'a>(syncs: impl Iterator<Item = &'a SyncRef>, number: usize) -> Vec<String> {
+    let mut lines: Vec<String> = syncs.take(MOST_SYNCS).map(|it| format!("{} {it}", it.kind)).collect();
+    if number > MOST_SYNCS {
+        lines.push(format!("and {} more", number - MOST_SYNCS));
+    }
+    lines
 }
 
 // The file's texts are one line each, so none can begin a property of its own.
@@ -71,9 +89,6 @@ fn describe(window: &Window, it: &Occurrence) -> String {
         lines.push(format!("Syncs are paused from {} on", times::show(it.pauses, zone)));
     }
     lines.extend(advice::notes(window, it).iter().map(|note| format!("Clocks: {note}")));
-    lines.extend(window.syncs.iter().take(MOST_SYNCS).map(|it| format!("{} {it}", it.kind)));
-    if window.syncs.len() > MOST_SYNCS {
-        lines.push(format!("and {} more", window.syncs.len() - MOST_SYNCS));
-    }
+    lines.extend(listed(window.syncs.iter(), window.syncs.len()));
     lines.join("\n")
 }

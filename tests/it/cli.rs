@@ -359,6 +359,27 @@ fn a_warning_is_an_error_only_if_asked() {
 }
 
 #[test]
+fn no_number_is_told_of_what_is_selected_and_not_known() {
+    let of = |window: &str| Place::with(&WINDOW.replace("syncs = [\"", window));
+    let place = of("select = [{ name = \"Salesforce *\" }]\nexclude = [\"");
+    let upcoming = |more: &[&str]| {
+        let span = ["upcoming", "--from", "2040-06-01T12:00:00Z"];
+        place.run(&[&span, more].concat()).with(0).notes(&["what `patching` selects is not in the ledger"])
+    };
+    let table = upcoming(&[]).says(&["1 occurrence, 0 pauses of syncs that are known"]);
+    let row = table.out.lines().find(|it| it.contains("patching")).unwrap();
+    assert_eq!(row.split_whitespace().last(), Some("?"), "{row}");
+    upcoming(&["--format", "ics"]).says(&["SUMMARY:patching: what it selects is paused"]);
+    assert_eq!(upcoming(&["--format", "json"]).json()["occurrences"][0]["syncs_known"], json!(false));
+    let windows = place.run(&["windows"]).with(0);
+    assert!(windows.out.trim_end().ends_with(" ?"), "{}", windows.out);
+    // What is named beside it is known.
+    let place = of("select = [{ all = true }]\nsyncs = [\"");
+    let span = ["upcoming", "--from", "2040-06-01T12:00:00Z", "--format", "ics"];
+    place.run(&span).with(0).says(&["SUMMARY:patching: 1 sync and what it selects are paused"]);
+}
+
+#[test]
 fn upcoming_tells_occurrences_and_pauses() {
     let place = Place::with(&WINDOW.replace("syncs", "lead = \"10m\"\nsyncs"));
     let arguments = ["upcoming", "--from", "2040-06-01 12:00", "--days", "3", "--format", "json"];

@@ -9,7 +9,9 @@ use super::{Arguments, Faults};
 use crate::cli::file::Read;
 use crate::cli::table::{Mood, Rows, count};
 use crate::cli::times;
+use crate::domain::calendar::Calendar;
 use crate::domain::event::Event;
+use crate::domain::selection::Knowledge;
 use crate::domain::zone::Zone;
 use crate::simulation::Told;
 
@@ -35,16 +37,32 @@ pub(super) fn text(arguments: &Arguments, read: &Read, tour: &Tour, courses: &[C
         return "No window opens any more, so there is nothing to simulate.".to_owned();
     }
     let zone = read.zone();
-    let mut parts: Vec<String> = courses.iter().map(|it| stretch(it, &zone)).collect();
+    let is_known = unknown(&read.config.calendar).is_empty();
+    let mut parts: Vec<String> = courses.iter().map(|it| stretch(it, &zone, is_known)).collect();
     if tour.left_out > 0 {
         parts.push(format!("{} left out; name one with --from.", count(tour.left_out, "more stretch")));
     }
     parts.extend(late(courses, &zone));
+    parts.extend(left_out(&read.config.calendar));
     parts.push(verdict(arguments, courses));
     parts.join("\n\n")
 }
 
-fn stretch(course: &Course, zone: &Zone) -> String {
+/// The windows that select syncs which nobody has looked for.
+fn unknown(calendar: &Calendar) -> Vec<&str> {
+    let selecting = calendar.selecting().map(|(window, _)| window);
+    let unknown = selecting.filter(|it| calendar.knowledge(it) != Knowledge::Found);
+    unknown.map(|it| it.name.as_str()).collect()
+}
+
+fn left_out(calendar: &Calendar) -> Option<String> {
+    let names: Vec<String> = unknown(calendar).iter().map(|it| format!("`{it}`")).collect();
+    let verb = if names.len() == 1 { "selects" } else { "select" };
+    let told = || format!("Left out is what {} {verb}: it is not in the ledger.", names.join(", "));
+    (!names.is_empty()).then(told)
+}
+
+fn stretch(course: &Course, zone: &Zone, is_known: bool) -> String {
     let (from, until) = (times::show(course.leg.from, zone), times::show(course.leg.until, zone));
     let mut lines = vec![format!("{from} to {until}")];
     lines.extend(course.leg.about.iter().map(|it| format!("  {it}")));
@@ -55,7 +73,7 @@ fn stretch(course: &Course, zone: &Zone) -> String {
         lines.push(format!("  and {}; `--format json` has all", count(more, "more line")));
     }
     let delays = [("paused", &course.paused), ("resumed", &course.resumed)];
-    let said: Vec<String> = delays.iter().map(|(what, it)| said(what, it)).collect();
+    let said: Vec<String> = delays.iter().map(|(what, it)| said(what, it, is_known)).collect();
     lines.push(format!("  {}", said.join("; ")));
     if !course.met.is_empty() {
         let met: Vec<String> = course.met.iter().map(|(fault, times)| format!("{fault} ×{times}")).collect();
@@ -67,9 +85,10 @@ fn stretch(course: &Course, zone: &Zone) -> String {
     lines.join("\n")
 }
 
-fn said(what: &str, delays: &Delays) -> String {
+fn said(what: &str, delays: &Delays, is_known: bool) -> String {
     match delays.count {
-        0 => format!("{what} nothing"),
+        0 if is_known => format!("{what} nothing"),
+        0 => format!("{what} no sync that is known"),
         1 => format!("{what} one sync, {} after its time", seconds(delays)),
         many => format!("{what} {many} times, at most {} after its time", seconds(delays)),
     }
@@ -143,12 +162,13 @@ fn stretches(number: usize) -> String {
 }
 
 /// The answer for programs.
-pub(super) fn json(arguments: &Arguments, tour: &Tour, courses: &[Course]) -> Value {
+pub(super) fn json(arguments: &Arguments, read: &Read, tour: &Tour, courses: &[Course]) -> Value {
     json!({
         "seed": arguments.seed,
         "faults": arguments.faults.as_str(),
         "kept": courses.iter().all(|it| it.broken.is_none()),
         "left_out": tour.left_out,
+        "unknown_selections": unknown(&read.config.calendar),
         "stretches": courses.iter().map(stretch_json).collect::<Vec<_>>(),
     })
 }

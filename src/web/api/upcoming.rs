@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::advice;
 use crate::domain::calendar::{Calendar, SyncPause};
+use crate::domain::selection::Knowledge;
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::window::{Occurrence, Window};
 use crate::web::times;
@@ -45,6 +46,9 @@ pub struct OccurrenceLine {
     pub notes: Vec<String>,
     /// The syncs it pauses.
     pub syncs: Vec<SyncLine>,
+    /// `false` where it selects syncs and no list was read yet: there may be more.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    pub syncs_known: bool,
 }
 
 /// One sync.
@@ -79,7 +83,10 @@ impl Upcoming {
     /// What this calendar brings in `[from, until)`.
     pub fn of(calendar: &Calendar, tzdb: &str, from: DateTime<Utc>, until: DateTime<Utc>) -> Self {
         let occurrences = calendar.occurrences(from, until);
-        let line = |it: &Occurrence| Some(OccurrenceLine::of(calendar.window(it.window.as_str())?, it));
+        let line = |it: &Occurrence| {
+            let window = calendar.window(it.window.as_str())?;
+            Some(OccurrenceLine::of(window, it, calendar.knowledge(window)))
+        };
         Self {
             from,
             until,
@@ -91,7 +98,7 @@ impl Upcoming {
 }
 
 impl OccurrenceLine {
-    fn of(window: &Window, it: &Occurrence) -> Self {
+    fn of(window: &Window, it: &Occurrence, knowledge: Knowledge) -> Self {
         let zone = window.times.zone();
         Self {
             window: it.window.clone(),
@@ -102,6 +109,7 @@ impl OccurrenceLine {
             closes_local: times::rfc3339_local(it.closes, zone),
             notes: advice::notes(window, it),
             syncs: window.syncs.iter().map(SyncLine::from).collect(),
+            syncs_known: knowledge == Knowledge::Found,
         }
     }
 }

@@ -40,6 +40,27 @@ fn the_tour_visits_the_next_occurrence_and_the_nights_in_which_clocks_change() {
 }
 
 #[test]
+fn what_is_selected_and_not_known_is_left_out_and_told() {
+    let select =
+        WINDOW.replace("syncs = [\"248df4b7-aa70-47b8-a036-33ac447e668d\"]", "select = [{ all = true }]");
+    simulate(&select, &[]).with(0).says(&[
+        "paused no sync that is known; resumed no sync that is known",
+        "Left out is what `patching` selects: it is not in the ledger.",
+    ]);
+    assert_eq!(json(&select, &[])["unknown_selections"], serde_json::json!(["patching"]));
+    assert_eq!(json(NIGHTS, &["--days", "1"])["unknown_selections"], serde_json::json!([]));
+}
+
+#[test]
+fn where_nothing_goes_wrong_nothing_is_said_to_stop() {
+    let stop = "faults and people stop";
+    let none = simulate(NIGHTS, &["--days", "1"]).with(0);
+    assert!(!none.out.contains(stop), "{}", none.out);
+    let some = json(NIGHTS, &["--days", "1", "--faults", "some"]);
+    assert!(some["stretches"][0]["timeline"].to_string().contains(stop), "{some}");
+}
+
+#[test]
 fn without_faults_every_switch_is_moved_on_time() {
     let told = json(NIGHTS, &["--from", "2027-06-01T00:00:00Z", "--days", "10"]);
     assert_eq!(told["stretches"].as_array().map(Vec::len), Some(1));
