@@ -183,7 +183,7 @@ enum Command {
     Check(check::Arguments),
     /// List the windows: open or closed, and what comes next
     Windows(windows::Arguments),
-    /// List the coming occurrences, and the pauses that follow from them
+    /// List the coming occurrences and orders, and the pauses that follow
     Upcoming(upcoming::Arguments),
     /// Show what the daemon would do right now, and do nothing
     Plan(plan::Arguments),

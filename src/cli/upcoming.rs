@@ -1,5 +1,5 @@
-//! `upcoming`: the occurrences of a span of time, and the pauses that follow
-//! from them.
+//! `upcoming`: the occurrences of a span of time, operators' pauses, and the
+//! pauses that follow from both.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use super::table::{Mood, Rows, count};
 use super::timeline::Timeline;
 use super::{Exit, Failure, Global, Outcome, screen, times};
 use crate::domain::advice;
+use crate::domain::operator::Order;
 use crate::domain::selection::{Knowledge, covered_short};
 use crate::domain::window::{Occurrence, Window};
 use crate::domain::zone::Zone;
@@ -129,35 +130,45 @@ impl Line {
         let syncs = covered_short(window.syncs.len(), read.config.calendar.knowledge(window));
         Some(Self::of(read, it, window.times.zone(), syncs, &notes(read, window, it)))
     }
+
+    fn of_order(read: &Read, order: &Order, it: &Occurrence) -> Self {
+        let mut notes: Vec<String> = state(read, it).map(str::to_owned).into_iter().collect();
+        notes.push(format!("an operator's pause: {}", order.reason));
+        Self::of(read, it, &read.zone(), order.syncs().count().to_string(), &notes)
+    }
 }
 
 fn table(read: &Read, span: Span) -> String {
     let calendar = &read.config.calendar;
     let occurrences = calendar.occurrences(span.from, span.until);
+    let asked = calendar.asked(span.from, span.until);
     let zone = read.zone();
-    if occurrences.is_empty() {
+    if occurrences.is_empty() && asked.is_empty() {
         let (from, until) = (times::show(span.from, &zone), times::show(span.until, &zone));
         return format!("no window is open from {from} to {until}");
     }
     let mut lines: Vec<Line> = occurrences.iter().filter_map(|it| Line::of_window(read, it)).collect();
+    lines.extend(asked.iter().map(|(order, it)| Line::of_order(read, order, it)));
     lines.sort_by_key(|it| it.opens);
     let mut rows = Rows::under(&["OPENS", "CLOSES", "LASTS", "WINDOW", "SYNCS", "NOTES"]);
     lines.into_iter().for_each(|it| rows.add(it.mood, it.cells));
-    let mut parts = vec![rows.render(), totals(read, span, &occurrences)];
+    let mut parts = vec![rows.render(), totals(read, span, &occurrences, asked.len())];
     if screen::is_terminal() {
-        parts.push(timeline(occurrences.iter(), span, read));
+        let asked = asked.iter().map(|(_, it)| it);
+        parts.push(timeline(occurrences.iter().chain(asked), span, read));
     }
     parts.join("\n\n")
 }
 
 /// How many there are of each, as far as that is known.
-fn totals(read: &Read, span: Span, occurrences: &[Occurrence]) -> String {
+fn totals(read: &Read, span: Span, occurrences: &[Occurrence], asked: usize) -> String {
     let calendar = &read.config.calendar;
     let is_known = |it: &Occurrence| {
         let window = calendar.window(it.window.as_str());
         window.is_none_or(|it| calendar.knowledge(it) == Knowledge::Found)
     };
     let mut parts = vec![count(occurrences.len(), "occurrence")];
+    parts.extend((asked > 0).then(|| count(asked, "operator's pause")));
     let pauses = count(calendar.pauses(span.from, span.until).len(), "pause");
     let is_all = occurrences.iter().all(is_known);
     parts.push(if is_all { pauses } else { format!("{pauses} of syncs that are known") });

@@ -456,6 +456,14 @@ impl Calendar {
         occurrences
     }
 
+    /// What operators ask to pause at some time in `[from, until)`, each whole,
+    /// in the order they asked.
+    pub fn asked(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<(&Order, Occurrence)> {
+        let touches = |it: &Occurrence| it.opens < until && from < it.closes;
+        let asked = self.orders.iter().filter_map(|order| Some((order, order.holder()?)));
+        asked.filter(|(_, it)| touches(it)).collect()
+    }
+
     /// Every pause of every sync that touches `[from, until)`, each whole,
     /// sorted by beginning and sync.
     pub fn pauses(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<SyncPause> {

@@ -1,4 +1,4 @@
-//! The occurrences of windows as iCalendar, [RFC 5545], for people's calendars:
+//! The occurrences of windows and operators' pauses as iCalendar, [RFC 5545], for people's calendars:
 //! `/calendar.ics` and `upcoming --format ics`.
 //!
 //! [RFC 5545]: https://www.rfc-editor.org/rfc/rfc5545
@@ -9,9 +9,11 @@ use icalendar::{Component, Event, EventLike, Property};
 use super::times;
 use crate::domain::advice;
 use crate::domain::calendar::Calendar;
+use crate::domain::operator::Order;
 use crate::domain::selection::{Knowledge, covered};
 use crate::domain::sync::SyncRef;
 use crate::domain::window::{Occurrence, Window};
+use crate::domain::zone::Zone;
 
 /// What it is served as.
 pub const CONTENT_TYPE: &str = "text/calendar; charset=utf-8";
@@ -47,6 +49,11 @@ pub fn calendar(calendar: &Calendar, from: DateTime<Utc>, until: DateTime<Utc>, 
         Some(event(window, calendar.knowledge(window), it, at))
     };
     it.extend(occurrences.iter().take(MOST_EVENTS).filter_map(whole));
+    // What operators ask for is not in the file, and has no zone of its own.
+    let zone = calendar.windows().first().map_or_else(Zone::utc, |it| it.times.zone().clone());
+    it.extend(
+        calendar.asked(from, until).into_iter().map(|(order, asked)| asked_event(order, &asked, &zone, at)),
+    );
     it.to_string()
 }
 
@@ -70,6 +77,25 @@ fn paused(number: usize, knowledge: Knowledge) -> String {
         (Knowledge::Provisional | Knowledge::Unknown, _) => " are",
     };
     format!("{}{be} paused", covered(number, knowledge))
+}
+
+/// What an operator paused beside the windows.
+fn asked_event(order: &Order, it: &Occurrence, zone: &Zone, at: DateTime<Utc>) -> Event {
+    let number = order.syncs().count();
+    let mut lines = vec![
+        format!("{}, on the word of {}", order.reason, order.by),
+        format!("{} to {}, {zone}", times::show(it.opens, zone), times::show(it.closes, zone)),
+    ];
+    lines.extend(listed(order.syncs(), number));
+    let opens = it.opens.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    Event::new()
+        .uid(&format!("{}/{opens}@intermission", it.window))
+        .timestamp(at)
+        .starts(it.opens)
+        .ends(it.closes)
+        .summary(&format!("{}: {} paused", it.window, covered(number, Knowledge::Found)))
+        .description(&lines.join("\n"))
+        .done()
 }
 
 fn listed<'a>(syncs: impl Iterator<Item = &'a SyncRef>, number: usize) -> Vec<String> {

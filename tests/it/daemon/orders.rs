@@ -274,6 +274,25 @@ fn whose_sync_a_name_was_taken_for_is_told_where_there_are_several_organizations
 }
 
 #[test]
+fn what_an_operator_pauses_later_is_told_by_upcoming() {
+    let night = Night::new();
+    night.write(&[tomorrow()]);
+    let daemon = night.start();
+    let pause =
+        ["pause", "--window", "tomorrow", "--from", "+1h", "--for", "1h", "--reason", "vendor upgrade"];
+    night.run(&pause, 0);
+    let said = night.run(&["upcoming", "--until", "+6h"], 0);
+    let row = said.out.lines().find(|it| it.contains("operator#1")).unwrap_or_else(|| panic!("{}", said.out));
+    assert!(row.contains(" 1 h ") && row.contains("an operator's pause: vendor upgrade"), "{row}");
+    said.with(&["0 occurrences, 1 operator's pause, 2 pauses"]);
+    let ics = ["upcoming", "--until", "+6h", "--format", "ics"];
+    night.run(&ics, 0).with(&["SUMMARY:operator#1: 2 syncs paused", "DESCRIPTION:vendor upgrade"]);
+    // What is over before the span is not of it.
+    night.run(&["upcoming", "--from", "+3h", "--until", "+6h"], 0).with(&["no window is open"]);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
 fn an_extended_occurrence_closes_later_also_after_a_restart_and_a_reload() {
     let night = Night::new();
     let patching = Window::new("patching", soon(-1.0)..soon(3.0)).of(&[CONTACTS]);

@@ -2,6 +2,8 @@
 
 use calcard::icalendar::{ICalendar, ICalendarComponent, ICalendarComponentType, ICalendarProperty};
 use chrono::{DateTime, Utc};
+use intermission::domain::operator::{Order, What};
+use intermission::domain::sync::{SyncKind, SyncRef};
 
 use super::{HOSTILE, Stage, at, id, well};
 
@@ -44,6 +46,41 @@ fn every_occurrence_is_an_event_with_its_instants() {
         at("2026-11-29T05:00:00Z"),
     );
     assert_eq!(told, [night(28), patching, night(29)]);
+}
+
+#[test]
+fn an_operators_pause_is_an_event_of_its_own() {
+    let mut snapshot = well();
+    let syncs =
+        [1, 2].map(|it| SyncRef { organization: "default".into(), kind: SyncKind::Model, id: id(it) });
+    let order = |number, what| Order {
+        number,
+        from: at("2026-12-01T12:00:00Z"),
+        until: at("2026-12-01T13:00:00Z"),
+        reason: "vendor upgrade; their side".to_owned(),
+        by: "operator (uid 0)".to_owned(),
+        what,
+    };
+    let orders = [order(7, What::Pause { syncs: syncs.into() }), order(8, What::Exempt { syncs: None })];
+    snapshot.calendar = snapshot.calendar.map(|it| it.with_orders(&orders));
+    let stage = Stage::showing(snapshot);
+    let events = parse(&stage.ok("/calendar.ics?from=2026-12-01T12:30:00Z&until=2026-12-01T12:45:00Z"));
+    let [event] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(event.uid(), Some("operator#7/2026-12-01T12:00:00Z@intermission"));
+    assert_eq!(text(event, &ICalendarProperty::Summary), "operator#7: 2 syncs paused");
+    assert_eq!(instant(event, &ICalendarProperty::Dtend), at("2026-12-01T13:00:00Z"));
+    let description = text(event, &ICalendarProperty::Description);
+    assert!(
+        description.starts_with("vendor upgrade; their side, on the word of operator (uid 0)\n"),
+        "{description}"
+    );
+    assert!(
+        description.contains(&id(1).to_string()) && description.ends_with(&id(2).to_string()),
+        "{description}"
+    );
+    assert!(
+        parse(&stage.ok("/calendar.ics?from=2026-12-01T13:00:00Z&until=2026-12-01T14:00:00Z")).is_empty()
+    );
 }
 
 #[test]
