@@ -10,6 +10,9 @@ use crate::domain::zone::Zone;
 /// all shows something: a short window in a long span is still a window.
 const BLOCKS: [char; 5] = ['·', '░', '▒', '▓', '█'];
 
+/// Where a window's syncs are paused, and it is not open yet.
+const LEAD: char = '─';
+
 /// Fewer columns than this say nothing.
 const NARROWEST: usize = 20;
 
@@ -21,11 +24,12 @@ pub(super) struct Timeline {
     pub(super) zone: Zone,
 }
 
-type Spans = Vec<(DateTime<Utc>, DateTime<Utc>)>;
+/// When each pauses, opens and closes.
+type Spans = Vec<[DateTime<Utc>; 3]>;
 
 impl Timeline {
     /// The rows, one a name, under an axis with dates or hours and a mark at
-    /// now.
+    /// now, and what a lead looks like if there is one.
     pub(super) fn draw(&self, rows: &BTreeMap<&str, Spans>, width: usize) -> String {
         let label = rows.keys().map(|name| name.chars().count()).max().unwrap_or(0);
         let columns = width.saturating_sub(label + 2).max(NARROWEST);
@@ -37,6 +41,9 @@ impl Timeline {
         if let Some(column) = self.column_of(self.now, columns) {
             lines.push(format!("{:indent$}▲ now", "", indent = label + 2 + column));
         }
+        if lines.iter().any(|it| it.contains(LEAD)) {
+            lines.push(format!("{LEAD} its syncs are paused, and it is not open yet"));
+        }
         lines.join("\n")
     }
 
@@ -44,10 +51,15 @@ impl Timeline {
         (0..columns)
             .map(|column| {
                 let (begin, end) = (self.start_of(column, columns), self.start_of(column + 1, columns));
-                let overlap = |(from, until): &(DateTime<Utc>, DateTime<Utc>)| {
-                    ((*until).min(end) - (*from).max(begin)).max(TimeDelta::zero())
+                let overlap = |from: DateTime<Utc>, until: DateTime<Utc>| {
+                    (until.min(end) - from.max(begin)).max(TimeDelta::zero())
                 };
-                let covered: TimeDelta = spans.iter().map(overlap).sum();
+                let covered: TimeDelta =
+                    spans.iter().map(|[_, opens, closes]| overlap(*opens, *closes)).sum();
+                let leads = |[pauses, opens, _]: &[DateTime<Utc>; 3]| !overlap(*pauses, *opens).is_zero();
+                if covered.is_zero() && spans.iter().any(leads) {
+                    return LEAD;
+                }
                 let (covered, whole) = (milliseconds(covered), milliseconds(end - begin).max(1));
                 let quarters = usize::try_from((covered * 4).div_ceil(whole)).unwrap_or(usize::MAX);
                 BLOCKS[quarters.min(BLOCKS.len() - 1)]
@@ -122,14 +134,15 @@ mod tests {
             zone: Zone::utc(),
         };
         let rows = BTreeMap::from([
-            ("night", vec![(at("2026-11-22T22:00:00Z"), at("2026-11-23T06:00:00Z"))]),
-            ("a", vec![(at("2026-11-23T12:00:00Z"), at("2026-11-23T12:01:00Z"))]),
+            ("night", vec![["2026-11-22T22:00:00Z", "2026-11-22T22:00:00Z", "2026-11-23T06:00:00Z"].map(at)]),
+            ("a", vec![["2026-11-23T09:00:00Z", "2026-11-23T12:00:00Z", "2026-11-23T12:01:00Z"].map(at)]),
         ]);
         let drawn = timeline.draw(&rows, 31);
         let expected = "       \
             |00:00      |12:00\n\
-            a      ············░···········\n\
-            night  ██████··················\n                   ▲ now";
+            a      ·········───░···········\n\
+            night  ██████··················\n                   ▲ now\n\
+            ─ its syncs are paused, and it is not open yet";
         assert_eq!(drawn, expected);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use clap::{Args, ValueEnum};
 
 use super::file::{self, Read};
@@ -91,6 +91,10 @@ fn span(arguments: &Arguments, read: &Read) -> Result<Span, Failure> {
 /// What there is to say of an occurrence beside its times.
 fn notes(read: &Read, window: &Window, it: &Occurrence) -> Vec<String> {
     let mut notes: Vec<String> = state(read, it).map(str::to_owned).into_iter().collect();
+    if it.pauses < it.opens {
+        let zone = window.times.zone();
+        notes.push(format!("paused from {} on, lead {}", clock(it, zone), times::span(it.opens - it.pauses)));
+    }
     notes.extend(advice::notes(window, it));
     notes
 }
@@ -100,6 +104,14 @@ fn state(read: &Read, it: &Occurrence) -> Option<&'static str> {
         return None;
     }
     Some(if it.opens <= read.now { "open now" } else { "in its lead now" })
+}
+
+/// When its syncs are paused, as near to its opening as that is.
+fn clock(it: &Occurrence, zone: &Zone) -> String {
+    let (pauses, opens) = (times::local(it.pauses, zone), times::local(it.opens, zone));
+    let time = if pauses.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
+    let day = if pauses.date_naive() == opens.date_naive() { "" } else { "%a " };
+    pauses.format(&format!("{day}{time}")).to_string()
 }
 
 /// A line of the table, and when it begins.
@@ -151,7 +163,9 @@ fn table(read: &Read, span: Span) -> String {
     lines.extend(asked.iter().map(|(order, it)| Line::of_order(read, order, it)));
     lines.sort_by_key(|it| it.opens);
     let mut rows = Rows::under(&["OPENS", "CLOSES", "LASTS", "WINDOW", "SYNCS", "NOTES"]);
-    lines.into_iter().for_each(|it| rows.add(it.mood, it.cells));
+    for it in lines {
+        rows.add(it.mood, it.cells);
+    }
     let mut parts = vec![rows.render(), totals(read, span, &occurrences, asked.len())];
     if screen::is_terminal() {
         let asked = asked.iter().map(|(_, it)| it);
@@ -178,7 +192,7 @@ fn totals(read: &Read, span: Span, occurrences: &[Occurrence], asked: usize) -> 
 fn timeline<'a>(occurrences: impl Iterator<Item = &'a Occurrence>, span: Span, read: &Read) -> String {
     let mut windows = BTreeMap::<&str, Vec<_>>::new();
     for it in occurrences {
-        windows.entry(it.window.as_str()).or_default().push((it.opens, it.closes));
+        windows.entry(it.window.as_str()).or_default().push([it.pauses, it.opens, it.closes]);
     }
     let timeline = Timeline { from: span.from, until: span.until, now: read.now, zone: read.zone() };
     timeline.draw(&windows, screen::width())

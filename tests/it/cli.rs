@@ -418,6 +418,7 @@ fn upcoming_tells_occurrences_and_pauses() {
     place.run(&["upcoming", "--from", "2040-06-01T12:00:00Z"]).with(0).says(&[
         "Sat 2040-06-02 22:00 -04:00",
         "8 h",
+        "paused from 21:50 on, lead 10 min",
         "1 occurrence, 1 pause",
     ]);
     place.run(&["upcoming", "--from", "now", "--until", "+2d"]).with(0).says(&["no window is open"]);

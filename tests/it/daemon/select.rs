@@ -243,5 +243,12 @@ fn a_diff_knows_what_the_daemon_found_and_an_unchanged_file_differs_in_nothing()
     let mut first = said.out.lines();
     assert_eq!(first.next(), Some("would resume 1 sync now: all changed"));
     assert_eq!(first.next(), Some("would pause 1 sync now: all changed"));
+    // A wider one may pause more than any list has shown so far.
+    night.rewrite(|text| text.replace("\"Contacts\"", "\"Stripe *\""));
+    night.run(&["reload"], 0);
+    night.until_resumed(CONTACTS);
+    night.rewrite(|text| text.replace("{ name = \"Stripe *\" }", "{ all = true }"));
+    let said = night.run(&["diff"], 1).with(&["counted are those that earlier lists have shown"]);
+    assert_eq!(said.out.lines().next(), Some("may pause syncs now that only Polytomic knows: all changed"));
     assert_eq!(daemon.stop(), Some(0));
 }
