@@ -200,7 +200,8 @@ fn row(line: &JournalLine, zone: &Zone) -> String {
         (Some(before), Some(after)) if before != after => Some(format!("{before} -> {after}")),
         _ => None,
     };
-    let words = [sync, window, by, attempt, line.error.clone(), line.detail.clone(), description, turned];
+    let detail = line.detail.as_ref().map(|it| zone.retell(it));
+    let words = [sync, window, by, attempt, line.error.clone(), detail, description, turned];
     for word in words.into_iter().flatten() {
         text.push_str("  ");
         let lines: Vec<_> = word.trim_end().split('\n').map(screen::harmless).collect();

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::failure::{Failure, sentence};
 use super::socket::Socket;
-use super::table::{Mood, Rows};
+use super::table::{Mood, Rows, columns, cut};
 use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, curl, file, ordered, screen, times};
 use crate::clock;
 use crate::daemon;
@@ -236,13 +236,13 @@ impl View<'_> {
         let until =
             |row: &RowReport| row.until.map_or_else(dash, |at| times::show_short(at, self.zone, self.now));
         let widest = |text: fn(&RowReport) -> usize| syncs.iter().map(text).max().unwrap_or(0);
-        let named = widest(|row| shown_name(row).chars().count()).max("SYNC".len());
+        let named = widest(|row| columns(&shown_name(row))).max("SYNC".len());
         let rest = widest(|row| row.kind.as_str().len())
             + widest(|row| row.state_in_words().len()).max("STATE".len())
             + syncs.iter().map(|row| until(row).len()).max().unwrap_or(0).max("UNTIL".len())
             + 4 * GAP;
         let left = self.width.map(|width| width.saturating_sub(rest));
-        let windows = widest(|row| windows_of(row).chars().count()).max("WINDOWS".len());
+        let windows = widest(|row| columns(&windows_of(row))).max("WINDOWS".len());
         let for_name =
             left.map_or(named, |left| named.min(left.saturating_sub(windows)).max(named.min(left / 2)));
         let for_windows = left.map_or(windows, |left| left.saturating_sub(for_name));
@@ -251,7 +251,7 @@ impl View<'_> {
         for row in syncs {
             let name = shown_name(row);
             let is_unique = syncs.iter().filter(|it| it.name == row.name).count() == 1;
-            let is_cut = name.chars().count() > for_name;
+            let is_cut = columns(&name) > for_name;
             rows.add(
                 mood(row),
                 [
@@ -325,14 +325,6 @@ fn trouble(row: &RowReport) -> Option<String> {
         .then(|| format!("overdue by {}", times::span(TimeDelta::seconds(row.overdue_seconds))));
     let parts: Vec<String> = [overdue, row.last_attempt()].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
-}
-
-/// The text, or as much of it as fits.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 fn mood(row: &RowReport) -> Mood {

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::screen;
 
@@ -125,9 +125,40 @@ pub(super) fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
+/// How many columns of a terminal a text takes.
+pub(super) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// The text, or as much of it as fits into so many columns.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let mut cut = String::new();
+    for character in text.chars() {
+        if columns(&cut) + character.width().unwrap_or(0) + 1 > width {
+            break;
+        }
+        cut.push(character);
+    }
+    cut + "…"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_cut_by_the_columns_that_it_takes() {
+        assert_eq!(cut("Leads", 5), "Leads");
+        assert_eq!(cut("Leads", 4), "Lea…");
+        // Each takes two columns.
+        assert_eq!((columns("顧客同期"), cut("顧客同期", 8).as_str()), (8, "顧客同期"));
+        assert_eq!(cut("顧客同期", 7), "顧客同…");
+        assert_eq!(cut("顧客同期", 6), "顧客…");
+        assert_eq!(cut("🚀🚀🚀", 5), "🚀🚀…");
+    }
 
     #[test]
     fn columns_are_aligned_and_rows_stay_on_their_line() {

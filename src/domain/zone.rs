@@ -84,6 +84,24 @@ impl Zone {
         more(at, self.offset_seconds(at))
     }
 
+    /// A sentence with the instants in it (RFC 3339 in UTC, as the journal tells them) as
+    /// clocks show them here.
+    pub fn retell(&self, sentence: &str) -> String {
+        let word = |word: &str| {
+            let instant = word.trim_end_matches([',', ';', ':', '.', ')']);
+            let at = DateTime::parse_from_rfc3339(instant).ok().filter(|_| instant.ends_with('Z'));
+            at.map_or_else(
+                || word.to_owned(),
+                |at| {
+                    let at = at.to_utc();
+                    let shown = self.civil(at).format("%Y-%m-%d %H:%M:%S");
+                    format!("{shown} {}{}", self.abbreviation(at), &word[instant.len()..])
+                },
+            )
+        };
+        sentence.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    }
+
     /// Seconds that clocks are ahead of UTC at this instant.
     pub fn offset_seconds(&self, at: DateTime<Utc>) -> i32 {
         self.rules.to_offset(to_jiff(at)).seconds()
@@ -202,6 +220,18 @@ mod tests {
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn instants_in_a_sentence_are_told_as_clocks_show_them() {
+        let told = |text: &str| new_york().retell(text);
+        assert_eq!(told("until 2026-07-01T04:00:00Z"), "until 2026-07-01 00:00:00 EDT");
+        assert_eq!(
+            told("from 2026-01-01T05:00:00Z until 2026-01-01T06:30:00Z: because 2 > 1Z"),
+            "from 2026-01-01 00:00:00 EST until 2026-01-01 01:30:00 EST: because 2 > 1Z"
+        );
+        assert_eq!(told("  (at 2026-01-01T05:00:00Z)"), "  (at 2026-01-01 00:00:00 EST)");
+        assert_eq!(told("what is not one: 2026-13-01T05:00:00Z"), "what is not one: 2026-13-01T05:00:00Z");
     }
 
     #[test]

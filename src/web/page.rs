@@ -450,7 +450,7 @@ fn change(it: &Snapshot, line: &JournalLine) -> Markup {
         @if let Some(attempt) = line.attempt { ", attempt " (attempt) }
         br;
         span.quiet { (time(line.at, &it.zone)) ", by " (line.by) }
-        @for more in [&line.error, &line.detail].into_iter().flatten() { br; (more) }
+        @for more in [&line.error, &line.detail].into_iter().flatten() { br; (it.zone.retell(more)) }
         @if let Some(description) = line.untold_description() { br; span.quiet { (description) } }
     }
 }
