@@ -68,6 +68,7 @@ const GONE_FOR_GOOD: u32 = 25;
 
 /// The circumstances under which one sync's next step is decided.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
 pub struct Turn<'a> {
     /// The moment of the pass.
     pub now: Moment,
@@ -84,6 +85,8 @@ pub struct Turn<'a> {
     pub key_proven: bool,
     /// Whether every sync of its organization that is to run was resumed.
     pub all_resumed: bool,
+    /// Whether an operator exempted it from all windows for now.
+    pub is_exempt: bool,
     /// Drawn evenly from `[0, 1)`.
     pub jitter: f64,
     /// The pace.

@@ -174,6 +174,7 @@ impl Reconciler {
                 .and_then(|it| self.lanes.get(it))
                 .is_some_and(|lane| lane.key_proven_by_other(sync)),
             all_resumed,
+            is_exempt: self.calendar.as_ref().is_some_and(|it| it.exempt_until(sync, now.wall).is_some()),
             jitter,
             rules: &rules,
         };

@@ -235,8 +235,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Nothing is wanted of it for now, because it is exempt, or the file was edited. A
-    /// person's decision is about an occurrence, which may be wanted again before it is over.
+    /// Nothing is wanted of it. A person's decision is about an occurrence, and while the
+    /// sync is exempt, that may be wanted again before it is over.
     pub(super) fn stay_decided(&self, hold: &Hold) -> Step {
         match self.decided_until(hold).filter(|_| hold.unsettled.pause.is_none()) {
             Some(until) => Step::Rest { until: Some(until) },
@@ -246,7 +246,7 @@ impl Decision<'_> {
 
     /// When the last occurrence is over that somebody decided against.
     fn decided_until(&self, hold: &Hold) -> Option<Uptime> {
-        let closes = hold.left_alone.iter().map(|it| it.closes).max()?;
+        let closes = hold.left_alone.iter().map(|it| it.closes).max().filter(|_| self.turn.is_exempt)?;
         let left = (closes - self.turn.now.wall).to_std().ok().filter(|left| !left.is_zero())?;
         // In whole seconds, so that it is the same timer however often it is set.
         Some(Duration::from_secs((self.turn.now.uptime + left).as_secs() + 1))

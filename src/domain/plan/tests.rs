@@ -128,6 +128,7 @@ fn decide_with<'a>(case: &Case, desired: &'a Desired, now: i64, change: impl FnO
         may_pause: true,
         key_proven: true,
         all_resumed: true,
+        is_exempt: false,
         jitter: 0.5,
         rules,
     };
@@ -713,11 +714,14 @@ fn a_persons_decision_outlives_an_exemption_inside_its_occurrence() {
     let paused = paused_by(&[a()]);
     for state in [HoldState::Released, HoldState::Skipped] {
         let case = row(state);
-        // Exempt, and then not any more.
-        check(&case, &Desired::Running, 150, "rest");
+        let exempt = |now| word(&decide_with(&case, &Desired::Running, now, |turn| turn.is_exempt = true));
+        assert_eq!(exempt(150), "rest");
+        // And then not any more.
         check(&case, &paused, 160, "rest");
-        check(&case, &Desired::Running, 199, "rest");
-        check(&case, &Desired::Running, 200, "forget");
+        assert_eq!(exempt(199), "rest");
+        assert_eq!(exempt(200), "forget");
+        // The window is no more, or shorter.
+        check(&case, &Desired::Running, 150, "forget");
     }
     // Where a pause of ours has no answer yet, the decision outlives the look at that, too.
     let mut case = row(HoldState::Released);
@@ -726,7 +730,8 @@ fn a_persons_decision_outlives_an_exemption_inside_its_occurrence() {
     let step = decide(&case, &Desired::Running, 150);
     assert_eq!(word(&step), "settling");
     case.take(&step);
-    let step = decide(&saw(case, SyncState::Active, 300), &Desired::Running, 300);
+    let seen = saw(case, SyncState::Active, 300);
+    let step = decide_with(&seen, &Desired::Running, 300, |turn| turn.is_exempt = true);
     assert_eq!(word(&step), "released");
 }
 
