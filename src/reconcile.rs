@@ -426,6 +426,11 @@ impl Reconciler {
         self.names.get(sync).map(String::as_str)
     }
 
+    /// What people call it: by its name, or its id if that is not known.
+    fn called(&self, sync: &SyncRef) -> String {
+        self.name_of(sync).map_or_else(|| sync.id.to_string(), str::to_owned)
+    }
+
     /// Whether nothing is under way and nothing that is due is undone. Rows
     /// that only wait to settle, or for their end, are at rest.
     pub fn is_at_rest(&self, now: Moment) -> bool {

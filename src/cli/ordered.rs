@@ -7,7 +7,7 @@ use super::table::{Mood, Rows, count};
 use super::{Exit, Format, Outcome, screen, times};
 use crate::clock;
 use crate::domain::zone::Zone;
-use crate::reconcile::{OrderReport, RowReport, RowState, Wanted, Why};
+use crate::reconcile::{OrderReport, RowReport, Wanted, Why};
 use crate::web::api::Ordered;
 
 /// Says it.
@@ -88,18 +88,7 @@ fn then(why: &Why, zone: &Zone) -> String {
 /// What was off when it was to be paused is found off again, unless somebody
 /// switches it on.
 pub(super) fn on_condition(why: &Why) -> &'static str {
-    match why.row.as_ref().map(|row| row.state) {
-        Some(RowState::Skipped) => ", if it is on by then",
-        Some(
-            RowState::Pausing
-            | RowState::Held
-            | RowState::Resuming
-            | RowState::Settling
-            | RowState::Released
-            | RowState::Exempt,
-        )
-        | None => "",
-    }
+    if why.was_off() { ", if it is on by then" } else { "" }
 }
 
 /// How a sync's state is coloured.

@@ -80,10 +80,20 @@ impl Hold {
         self.resume_by = self.resume_by.min(now);
     }
 
+    /// Whether an occurrence does not count for this sync.
+    pub fn leaves_alone(&self, occurrence: &Occurrence) -> bool {
+        self.left_alone.iter().any(|it| it.is(occurrence))
+    }
+
+    /// What people call its sync: by its name, or its id if that is not known.
+    pub fn called(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.sync.id.to_string())
+    }
+
     /// These occurrences do not count for this sync.
     pub fn leave_alone(&mut self, occurrences: &[Occurrence]) {
         for it in occurrences {
-            if !self.left_alone.iter().any(|other| other.is(it)) {
+            if !self.leaves_alone(it) {
                 self.left_alone.push(it.clone());
             }
         }
@@ -116,7 +126,7 @@ impl Hold {
             (HoldState::Settling | HoldState::Skipped | HoldState::Released, _) => true,
             (HoldState::Held, Desired::Paused(pause)) => {
                 // Somebody decided against all that still holds it: a resume is owed.
-                pause.holders.iter().any(|it| !self.left_alone.iter().any(|other| other.is(it)))
+                pause.holders.iter().any(|it| !self.leaves_alone(it))
             }
             (HoldState::Pausing | HoldState::Resuming, _) | (HoldState::Held, Desired::Running) => false,
         }

@@ -7,6 +7,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+/// An instant as the journal tells it in a sentence: RFC 3339, in UTC, to the second.
+/// [`super::zone::Zone::retell`] finds it there.
+pub fn instant(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// Time since the process's clock began, suspend included (`CLOCK_BOOTTIME`).
 /// It means nothing in another process, so it is never written to the ledger.
 pub type Uptime = Duration;

@@ -153,8 +153,7 @@ enum Want {
 impl Want {
     fn of(desired: &Desired, hold: Option<&Hold>) -> Self {
         let Desired::Paused(pause) = desired else { return Self::Running };
-        let left_alone = hold.map_or(&[][..], |hold| &hold.left_alone);
-        let counts = |it: &&Occurrence| !left_alone.iter().any(|other| other.is(it));
+        let counts = |it: &&Occurrence| !hold.is_some_and(|hold| hold.leaves_alone(it));
         let holders: Vec<Occurrence> = pause.holders.iter().filter(counts).cloned().collect();
         match holders.iter().map(|it| it.closes).max() {
             None => Self::LeftAlone,

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::notice::listed;
-use super::sync::{Name, SyncState};
+use super::sync::{Name, SyncState, counted};
 use super::verdict::Failure;
 
 /// The API tells its time to the second, and an answer takes a while: clocks that
@@ -94,15 +94,15 @@ impl Findings {
     pub fn error(&self) -> Option<String> {
         let mut parts = self.notes.clone();
         for (failure, names) in &self.failed {
-            parts.push(format!("{} could not be looked at: {}: {failure}", syncs(names.len()), all(names)));
+            parts.push(format!("{} could not be looked at: {}: {failure}", counted(names.len()), all(names)));
         }
         if !self.unknown.is_empty() {
-            let (count, names) = (syncs(self.unknown.len()), all(&self.unknown));
+            let (count, names) = (counted(self.unknown.len()), all(&self.unknown));
             parts.push(format!("Polytomic does not know {count}: {names}"));
         }
         if !self.off.is_empty() {
             let verb = if self.off.len() == 1 { "is" } else { "are" };
-            let (count, names) = (syncs(self.off.len()), all(&self.off));
+            let (count, names) = (counted(self.off.len()), all(&self.off));
             parts.push(format!("{count} {verb} off already and will stay off: {names}"));
         }
         parts.extend(self.clock_ahead.and_then(clock_trouble));
@@ -136,10 +136,6 @@ pub fn clock_trouble(ahead: TimeDelta) -> Option<String> {
 
 fn all(names: &[String]) -> String {
     listed(names.iter().map(String::as_str), names.len())
-}
-
-fn syncs(count: usize) -> String {
-    if count == 1 { "1 sync".to_owned() } else { format!("{count} syncs") }
 }
 
 #[cfg(test)]

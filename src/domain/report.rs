@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::execution::RunStatus;
 use super::hold::{Hold, HoldState};
+use super::moment::instant;
 use super::notice::listed;
 use super::operator::is_order;
 use super::sync::{Name, SyncRef};
@@ -91,7 +92,7 @@ impl SyncReport {
             window: occurrence.window.clone(),
             opens: occurrence.opens,
             sync: hold.sync.clone(),
-            name: hold.name.clone().unwrap_or_else(|| hold.sync.id.to_string()),
+            name: hold.called(),
             ending,
             missed: None,
             completed: None,
@@ -160,10 +161,6 @@ impl Tally {
         }
         parts.join("; ")
     }
-}
-
-fn instant(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use glob::Pattern;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::sync::{Name, SyncKind, SyncRef};
+use super::sync::{Name, SyncKind, SyncRef, counted};
 
 /// A sync as a list shows it: what selectors look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ pub enum Knowledge {
 
 /// So many syncs, in words that tell no number that is not known.
 pub fn covered(known: usize, knowledge: Knowledge) -> String {
-    let syncs = if known == 1 { "1 sync".to_owned() } else { format!("{known} syncs") };
+    let syncs = counted(known);
     match (knowledge, known) {
         (Knowledge::Found, _) => syncs,
         (Knowledge::Provisional, _) => format!("{syncs}, as far as is known"),

@@ -156,6 +156,11 @@ pub fn find_sync<'a>(
     }
 }
 
+/// So many syncs, in words.
+pub fn counted(count: usize) -> String {
+    if count == 1 { "1 sync".to_owned() } else { format!("{count} syncs") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -113,8 +113,7 @@ impl Reconciler {
         let holders = holders(&self.desired(&case, now), case.hold.as_ref());
         let was = case.hold.as_ref().map(|hold| hold.state);
         let next = self.calendar.as_ref().and_then(|it| it.next_pause(&sync, now.wall, &holders));
-        let left_alone = case.hold.as_ref().map_or(&[][..], |hold| &hold.left_alone);
-        let counts = |it: &&Occurrence| !left_alone.iter().any(|other| other.is(it));
+        let counts = |it: &&Occurrence| !case.hold.as_ref().is_some_and(|hold| hold.leaves_alone(it));
         let ended: Vec<Occurrence> = holders.iter().filter(counts).cloned().collect();
         let name = self.name_of(&sync).map(str::to_owned);
         let configured = self.in_force.as_ref().and_then(|it| it.organizations.get(&sync.organization));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::event::{Event, EventKind};
-use crate::domain::moment::Moment;
+use crate::domain::moment::{Moment, instant};
 use crate::domain::operator::{Order, What};
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::window::Occurrence;
@@ -191,8 +191,4 @@ impl Reconciler {
         let named: Vec<Event> = order.syncs().map(|it| event(Some(it))).collect();
         if named.is_empty() { vec![event(None)] } else { named }
     }
-}
-
-fn instant(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -245,7 +245,7 @@ impl Reconciler {
         if let Some(name) = name {
             self.names.insert(sync.clone(), name);
         }
-        let called = self.names.get(&sync).cloned().unwrap_or_else(|| sync.id.to_string());
+        let called = self.called(&sync);
         let is_held =
             self.cases.get(&sync).and_then(|it| it.hold.as_ref()).is_some_and(|it| it.state.owes_resume());
         for flight in self.preflights.flights.values_mut().filter(|it| it.asked.contains(&sync)) {
@@ -258,8 +258,7 @@ impl Reconciler {
     fn land(&mut self, window: &Name, now: Moment, actions: &mut Vec<Action>) {
         let Some(mut flight) = self.preflights.flights.remove(window) else { return };
         for (sync, failure) in &flight.failed {
-            let called = self.names.get(sync).cloned().unwrap_or_else(|| sync.id.to_string());
-            flight.findings.failed(&called, failure);
+            flight.findings.failed(&self.called(sync), failure);
         }
         let is_unseen = |it: &&SyncRef| !flight.failed.contains_key(*it);
         let waiting = flight.waiting.iter().map(|(_, sync)| sync);

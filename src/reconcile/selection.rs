@@ -12,10 +12,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::calendar::Calendar;
 use crate::domain::event::{Event, EventKind};
-use crate::domain::moment::{Moment, Uptime};
+use crate::domain::moment::{Moment, Uptime, instant};
 use crate::domain::organization::Organization;
 use crate::domain::selection::{Resolution, Seen, Select, anew};
-use crate::domain::sync::{Name, SyncKind};
+use crate::domain::sync::{Name, SyncKind, counted};
 use crate::domain::verdict::Failure;
 use crate::domain::window::Window;
 use crate::ledger::Change;
@@ -271,8 +271,8 @@ impl Reconciler {
         let count = found.map_or(0, |it| it.found.len());
         let detail = match (failure, found) {
             (Some(_), Some(found)) if count > 0 => {
-                let at = found.at.format("%Y-%m-%dT%H:%M:%SZ");
-                format!("what was found at {at} is used: {}", syncs(count))
+                let at = instant(found.at);
+                format!("what was found at {at} is used: {}", counted(count))
             }
             (Some(_), _) => "nothing is known of what it selects, and nothing of that is paused".to_owned(),
             (None, _) if count == 0 => "it selects no sync at all".to_owned(),
@@ -306,10 +306,6 @@ impl Reconciler {
         }
         self.selections.told.insert(window.name.clone(), told);
     }
-}
-
-fn syncs(count: usize) -> String {
-    if count == 1 { "1 sync".to_owned() } else { format!("{count} syncs") }
 }
 
 #[cfg(test)]

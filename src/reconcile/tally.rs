@@ -107,8 +107,7 @@ impl Reconciler {
     /// The names of those that an occurrence held, and others hold still.
     fn still_paused(&self, window: &Name, opens: DateTime<Utc>) -> Vec<String> {
         let served = |hold: &&Hold| hold.served.iter().any(|it| it.window == *window && it.opens == opens);
-        let name = |hold: &Hold| hold.name.clone().unwrap_or_else(|| hold.sync.id.to_string());
-        self.holds().filter(|it| it.state.owes_resume()).filter(served).map(name).collect()
+        self.holds().filter(|it| it.state.owes_resume()).filter(served).map(Hold::called).collect()
     }
 }
 

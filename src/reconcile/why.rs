@@ -82,7 +82,7 @@ impl Reconciler {
             (None, None) => Desired::Running,
         };
         let left_alone = case.hold.as_ref().map_or(&[][..], |hold| &hold.left_alone);
-        let counts = |it: &Occurrence| !left_alone.iter().any(|other| other.is(it));
+        let counts = |it: &Occurrence| !case.hold.as_ref().is_some_and(|hold| hold.leaves_alone(it));
         let holders: Vec<Holder> = desired.holders().iter().map(|it| self.holder(it, counts(it))).collect();
         let exempt_until = calendar.and_then(|it| it.exempt_until(sync, now.wall));
         let wanted = match (holders.is_empty(), holders.iter().any(|it| it.counts)) {
@@ -156,18 +156,12 @@ impl Why {
     /// Why what asks for a pause does not count, as far as its row tells. Who
     /// decided, a person at Polytomic or an operator, is in the journal.
     pub fn why_not_counted(&self) -> &'static str {
-        match self.row.as_ref().map(|row| row.state) {
-            Some(RowState::Skipped) => "it was off already",
-            Some(
-                RowState::Pausing
-                | RowState::Held
-                | RowState::Resuming
-                | RowState::Settling
-                | RowState::Released
-                | RowState::Exempt,
-            )
-            | None => "somebody decided against it",
-        }
+        if self.was_off() { "it was off already" } else { "somebody decided against it" }
+    }
+
+    /// Whether it was off when it was to be paused.
+    pub fn was_off(&self) -> bool {
+        self.row.as_ref().is_some_and(|row| row.state == RowState::Skipped)
     }
 
     /// Whether its pause waits for an execution.

@@ -3,7 +3,7 @@
 
 use crate::domain::calendar::Calendar;
 use crate::domain::event::{Event, EventKind};
-use crate::domain::moment::Moment;
+use crate::domain::moment::{Moment, instant};
 use crate::domain::watch::WindowWatch;
 use crate::domain::window::{Occurrence, Window};
 use crate::ledger::Change;
@@ -102,8 +102,4 @@ fn missed(window: &Window, before: &WindowWatch, now: Moment) -> Vec<Event> {
 
 fn about(kind: EventKind, occurrence: &Occurrence) -> Event {
     Event { window: Some(occurrence.window.clone()), occurrence: Some(occurrence.opens), ..Event::new(kind) }
-}
-
-fn instant(at: chrono::DateTime<chrono::Utc>) -> String {
-    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

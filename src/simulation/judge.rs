@@ -91,8 +91,7 @@ impl Judge {
     pub(super) fn dies(&mut self, rows: &BTreeMap<SyncRef, Hold>) {
         self.respected.retain(|sync, occurrences| {
             rows.get(sync).is_some_and(|row| {
-                row.state == HoldState::Released
-                    && occurrences.iter().all(|it| row.left_alone.iter().any(|other| other.is(it)))
+                row.state == HoldState::Released && occurrences.iter().all(|it| row.leaves_alone(it))
             })
         });
     }

@@ -13,7 +13,7 @@ use crate::domain::calendar::Pause;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::execution::{After, Asked, Frequency, OnRunning, RunStatus, Runs};
 use crate::domain::hold::{Hold, HoldState};
-use crate::domain::moment::{Moment, Uptime};
+use crate::domain::moment::{Moment, Uptime, instant};
 use crate::domain::sync::{SyncKind, SyncState};
 use crate::domain::verdict::{Failure, FailureKind};
 use crate::domain::window::Occurrence;
@@ -514,10 +514,7 @@ impl Decision<'_> {
                 self.follow_no_more(hold, vec![Event { detail: Some(frequency.to_owned()), ..event }])
             }
             After::Started(_) if runs_by_now => {
-                let event = self.event(EventKind::CaughtUp, holder);
-                let missed = hold.runs.next.map(|at| at.format("%Y-%m-%dT%H:%M:%SZ"));
-                let detail = missed.map(|at| format!("the run of {at} had fallen into the pause"));
-                self.follow_no_more(hold, vec![Event { detail, ..event }])
+                self.follow_no_more(hold, vec![self.of_missed_run(EventKind::CaughtUp, hold)])
             }
             After::Started(tried) if tried < MOST_STARTS => with(After::Start(tried)),
             After::Started(tried) => {
@@ -559,10 +556,12 @@ impl Decision<'_> {
     }
 
     fn not_caught_up(&self, hold: &Hold, why: &str) -> Event {
-        let event = self.event(EventKind::CatchUpFailed, hold.holders.first());
-        let missed = hold.runs.next.map(|at| at.format("%Y-%m-%dT%H:%M:%SZ"));
-        let detail = missed.map(|at| format!("the run of {at} had fallen into the pause"));
-        Event { error: Some(why.to_owned()), detail, ..event }
+        Event { error: Some(why.to_owned()), ..self.of_missed_run(EventKind::CatchUpFailed, hold) }
+    }
+
+    fn of_missed_run(&self, kind: EventKind, hold: &Hold) -> Event {
+        let detail = hold.runs.next.map(|at| format!("the run of {} had fallen into the pause", instant(at)));
+        Event { detail, ..self.event(kind, hold.holders.first()) }
     }
 
     fn follow_no_more(&self, hold: &Hold, events: Vec<Event>) -> ErrandStep {

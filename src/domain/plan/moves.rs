@@ -13,7 +13,7 @@ use crate::domain::calendar::Pause;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::execution::{After, Runs};
 use crate::domain::hold::{Gone, Hold, HoldState, Unsettled};
-use crate::domain::moment::{Moment, Uptime};
+use crate::domain::moment::{Moment, Uptime, instant};
 use crate::domain::organization::Organization;
 use crate::domain::sync::SyncState;
 use crate::domain::verdict::{Failure, FailureKind};
@@ -129,7 +129,7 @@ impl Decision<'_> {
             hold.serve(pause);
         }
         let event = self.event(EventKind::Paused, hold.holders.first());
-        let until = hold.resume_by.format("%Y-%m-%dT%H:%M:%SZ");
+        let until = instant(hold.resume_by);
         let told = is_news.then(|| Event { detail: Some(format!("until {until}")), ..event });
         self.keep(hold, told.into_iter().collect())
     }
