@@ -130,8 +130,10 @@ fn answer(global: &Global, read: &Read, warnings: &[Diagnostic], online: Option<
             .as_ref()
             .map(|it| HeartbeatLine { host: host(&it.address), interval_seconds: it.interval.as_secs() }),
         tzdb: read.tzdb.to_string(),
-        ledger: daemon::ledger_path(global.state.as_deref(), &global.config).display().to_string(),
-        socket: socket::path(global).display().to_string(),
+        ledger: daemon::ledger_path(global.state.as_deref(), &global.config, Some(&read.config))
+            .display()
+            .to_string(),
+        socket: socket::path_by(global, Some(&read.config)).display().to_string(),
         online,
     }
 }

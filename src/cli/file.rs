@@ -124,7 +124,7 @@ pub(super) fn zone(global: &Global) -> Zone {
 
 /// The ledger, beside a daemon that writes it or after one that died.
 pub(super) fn ledger(global: &Global) -> Result<Store, Failure> {
-    Ok(Store::read_only(&daemon::ledger_path(global.state.as_deref(), &global.config))?)
+    Ok(Store::read_only(&daemon::ledger_path(global.state.as_deref(), &global.config, None))?)
 }
 
 impl Read {

@@ -108,7 +108,7 @@ fn offline(global: &Global, arguments: &Arguments) -> Outcome {
     let _log = logging::start(logging::LogFormat::Auto, "warn")?;
     let by = format!("operator (offline, {})", peer::called(rustix::process::getuid().as_raw()));
     let start = Start { config: global.config.clone(), state: global.state.clone(), serve: false };
-    let ledger = daemon::ledger_path(global.state.as_deref(), &global.config);
+    let ledger = daemon::ledger_path(global.state.as_deref(), &global.config, None);
     // An empty ledger made by accident would only confuse: there must be one.
     drop(file::ledger(global)?);
     screen::note(&format!("resuming from the ledger {} alone", ledger.display()));

@@ -57,7 +57,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
 /// ledger, and none is made. A daemon that is alive is what it mostly meets: the exit
 /// code tells that, and an error every five minutes would hide the real ones.
 async fn release_only(global: &Global, start: Start, within: Duration) -> Outcome {
-    let ledger = daemon::ledger_path(global.state.as_deref(), &global.config);
+    let ledger = daemon::ledger_path(global.state.as_deref(), &global.config, None);
     if matches!(ledger.try_exists(), Ok(false)) {
         return Ok(Exit::Success);
     }

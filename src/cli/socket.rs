@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::Global;
 use super::failure::Failure;
+use crate::config::Config;
 use crate::daemon;
 use crate::reconcile::Why;
 use crate::web::api::{
@@ -151,9 +152,14 @@ fn without_url(error: reqwest::Error) -> reqwest::Error {
 /// Where the daemon serves, as far as one can tell from outside of its service:
 /// systemd tells only the daemon itself which run-time directory it has.
 pub(super) fn path(global: &Global) -> PathBuf {
-    let ledger = daemon::ledger_path(global.state.as_deref(), &global.config);
-    daemon::named_socket(&global.config, None).unwrap_or_else(|| {
-        let beside = daemon::socket_path(&global.config, None, &ledger);
+    path_by(global, None)
+}
+
+/// The same, if the file has been read.
+pub(super) fn path_by(global: &Global, config: Option<&Config>) -> PathBuf {
+    let ledger = daemon::ledger_path(global.state.as_deref(), &global.config, config);
+    daemon::named_socket(&global.config, config).unwrap_or_else(|| {
+        let beside = daemon::socket_path(&global.config, config, &ledger);
         if beside.exists() { beside } else { PathBuf::from("/run/intermission/control.sock") }
     })
 }

@@ -133,7 +133,7 @@ impl From<Status> for Answer {
 fn curl(global: &Global) -> Outcome {
     let contents = file::ledger(global)?.contents()?;
     contents.damaged.iter().for_each(|row| screen::note(&format!("warning: {}", unreadable(row))));
-    let path = daemon::ledger_path(global.state.as_deref(), &global.config);
+    let path = daemon::ledger_path(global.state.as_deref(), &global.config, None);
     screen::say(&curl::lines(&contents.holds, &path, &file::zone(global)))?;
     Ok(if contents.damaged.is_empty() { Exit::Success } else { Exit::Failed })
 }

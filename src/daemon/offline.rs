@@ -14,7 +14,7 @@ impl Start {
     /// where the ledger is, and serves nothing. For [`Daemon::resume_offline`]
     /// and then [`Daemon::run_once`].
     pub fn open_offline(self) -> Result<Daemon, StartError> {
-        let recovered = Recovered::at(&ledger_path(self.state.as_deref(), &self.config))?;
+        let recovered = Recovered::at(&ledger_path(self.state.as_deref(), &self.config, None))?;
         // Nobody can ask this daemon anything.
         Daemon::new(Clock::start(), self.config, recovered, mpsc::channel(1))
     }

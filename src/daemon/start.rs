@@ -100,8 +100,9 @@ impl Start {
     pub fn open(self) -> Result<Daemon, StartError> {
         let clock = Clock::start();
         let now = clock.now();
-        let ledger_path = ledger_path(self.state.as_deref(), &self.config);
         let loaded = load(&self.config, now.wall);
+        let config = loaded.as_ref().ok().map(|(config, _)| config);
+        let ledger_path = ledger_path(self.state.as_deref(), &self.config, config);
         if let (Err(rejected), Ok(false)) = (&loaded, ledger_path.try_exists()) {
             // There is nothing to recover, and nothing is made either.
             return Err(StartError::Config { rendered: rejected.to_string() });
@@ -282,18 +283,22 @@ fn serve(
 }
 
 /// Where the ledger is: as named, else in the directory that systemd keeps for
-/// us, else where the file says, read leniently, else the usual place.
-pub fn ledger_path(named: Option<&Path>, config: &Path) -> PathBuf {
+/// us, else where the file says, read leniently if it could not be loaded, else the
+/// usual place.
+pub fn ledger_path(named: Option<&Path>, config_path: &Path, config: Option<&Config>) -> PathBuf {
     if let Some(path) = named {
         return path.to_owned();
     }
     if let Some(directory) = key::process_environment("STATE_DIRECTORY") {
         return PathBuf::from(directory).join("ledger.db");
     }
-    std::fs::read_to_string(config)
-        .ok()
-        .and_then(|text| config::state_path_leniently(&text))
-        .unwrap_or_else(|| PathBuf::from("/var/lib/intermission/ledger.db"))
+    let configured = match config {
+        Some(config) => config.state.path.clone(),
+        None => {
+            std::fs::read_to_string(config_path).ok().and_then(|text| config::state_path_leniently(&text))
+        }
+    };
+    configured.unwrap_or_else(|| PathBuf::from("/var/lib/intermission/ledger.db"))
 }
 
 /// Where the daemon's control socket is: as configured, else in the run-time

@@ -1,16 +1,18 @@
 //! crontab(5): which civil times a start or an end is written for.
 //!
 //! The text is parsed here, strictly, because the dialects of cron disagree
-//! without saying so. The crate `cron` then searches civil time on canonical
-//! text of ours: it never sees what the user wrote, nor a zone.
+//! without saying so. What matches within a week is read off the sets of numbers;
+//! further away the crate `cron` searches civil time on canonical text of ours: it
+//! never sees what the user wrote, nor a zone.
 
 mod edge;
+mod near;
 mod parse;
 
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Utc};
 
@@ -29,10 +31,11 @@ const LAST_YEAR: i32 = 2100;
 #[derive(Clone)]
 pub struct Schedule {
     text: Arc<str>,
+    // Invariant: matches some day.
     fields: Fields,
-    // Invariant: one, or two whose union is meant (day-of-month *or*
-    // day-of-week), and at least one of them matches some day.
-    searches: Arc<[cron::Schedule]>,
+    // One, or two whose union is meant (day-of-month *or* day-of-week). Made when
+    // something far away is first asked for: few schedules ever need them.
+    searches: Arc<OnceLock<Vec<cron::Schedule>>>,
 }
 
 /// What is wrong with a schedule, where, and what to write instead.
@@ -63,8 +66,12 @@ impl Schedule {
             return None;
         }
         let after = after.max(FIRST - TimeDelta::seconds(1));
-        self.searches
-            .iter()
+        let near = self.fields.next_nearby(after).filter(|it| it.year() <= LAST_YEAR);
+        near.or_else(|| self.search_after(after))
+    }
+
+    fn search_after(&self, after: NaiveDateTime) -> Option<NaiveDateTime> {
+        self.searches()
             .filter_map(|search| search.after(&after.and_utc()).next())
             .min()
             .map(|at| at.naive_utc())
@@ -76,11 +83,21 @@ impl Schedule {
             return None;
         }
         let before = before.min(FIRST.with_year(LAST_YEAR + 1)?);
-        self.searches
-            .iter()
+        let near = self.fields.previous_nearby(before).filter(|it| *it >= FIRST);
+        near.or_else(|| self.search_before(before))
+    }
+
+    fn search_before(&self, before: NaiveDateTime) -> Option<NaiveDateTime> {
+        self.searches()
             .filter_map(|search| search.after(&before.and_utc()).next_back())
             .max()
             .map(|at| at.naive_utc())
+    }
+
+    /// Canonical text is always accepted.
+    fn searches(&self) -> impl Iterator<Item = &cron::Schedule> {
+        let make = || self.fields.canonical().iter().filter_map(|text| text.parse().ok()).collect();
+        self.searches.get_or_init(make).iter()
     }
 
     /// The first instant after this one at which it matches in a zone.
@@ -96,6 +113,11 @@ impl Schedule {
     /// How many times it matches on a day on which it does.
     pub(super) fn matches_a_day(&self) -> u32 {
         self.fields.minutes.count_ones() * self.fields.hours.count_ones()
+    }
+
+    /// Whether it matches at the same times of every week, as clocks show them.
+    pub(super) fn is_weekly(&self) -> bool {
+        self.fields.is_weekly() && !self.is_wildcard()
     }
 
     /// How many times it matches in a year at most, in any zone: an hour may come twice,
@@ -122,23 +144,14 @@ impl FromStr for Schedule {
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
         let fields = parse::fields(text)?;
-        let never = || ScheduleError {
-            problem: format!("`{}` never happens: no selected month has such a day", text.trim()),
-            mend: None,
-            span: 0..text.len(),
-        };
-        // Canonical text is always accepted; the error is not reachable, and
-        // harmless if it were.
-        let searches: Vec<cron::Schedule> = fields
-            .canonical()
-            .iter()
-            .map(|canonical| canonical.parse())
-            .collect::<Result<_, _>>()
-            .map_err(|_| never())?;
-        let schedule = Self { text: text.into(), fields, searches: searches.into() };
+        let schedule = Self { text: text.into(), fields, searches: Arc::default() };
         match schedule.next_civil(FIRST - TimeDelta::seconds(1)) {
             Some(_) => Ok(schedule),
-            None => Err(never()),
+            None => Err(ScheduleError {
+                problem: format!("`{}` never happens: no selected month has such a day", text.trim()),
+                mend: None,
+                span: 0..text.len(),
+            }),
         }
     }
 }

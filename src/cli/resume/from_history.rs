@@ -166,7 +166,7 @@ fn narrow(owed: Vec<Owed>, arguments: &Arguments) -> Result<Vec<Owed>, Failure> 
 /// A ledger on this host is told of, and a daemon on it keeps us out: what it
 /// holds is its own, and it would take our resumes for a person's.
 fn beside_no_daemon(global: &Global, arguments: &Arguments) -> Result<Option<Lock>, Failure> {
-    let path = daemon::ledger_path(global.state.as_deref(), &global.config);
+    let path = daemon::ledger_path(global.state.as_deref(), &global.config, None);
     let Ok(store) = file::ledger(global) else { return Ok(None) };
     let rows = store.contents()?.holds.len();
     screen::note(&format!(

@@ -13,16 +13,21 @@ const MAX_BYTES: usize = 256;
 pub(super) struct Fields {
     pub(super) minutes: u64,
     pub(super) hours: u64,
-    days: u64,
-    months: u64,
+    pub(super) days: u64,
+    pub(super) months: u64,
     // Sunday is 0 only.
-    weekdays: u64,
+    pub(super) weekdays: u64,
     /// Day of month and day of week are both restricted: either will do.
-    either_day: bool,
+    pub(super) either_day: bool,
     pub(super) wildcard: bool,
 }
 
 impl Fields {
+    /// Whether each week is like the next: no date and no month is chosen.
+    pub(super) fn is_weekly(&self) -> bool {
+        self.days == bits(DAY.min, DAY.max, 1) && self.months == bits(MONTH.min, MONTH.max, 1)
+    }
+
     /// So many days of a year match at most.
     pub(super) fn days_a_year(&self) -> u32 {
         let by_date = self.days.count_ones() * self.months.count_ones();

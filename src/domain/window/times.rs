@@ -414,16 +414,27 @@ impl Times {
         Ok(())
     }
 
-    /// Whether the first occurrence shows that all are short and far apart: starts a day
-    /// or more from each other, and half a day long at most. However clocks are set, by
-    /// hours at most, none is long then and none meets the next.
+    /// Whether the first occurrence, or the first week, shows that all are short and far
+    /// apart: starts a day or more from each other, and half a day long at most. However
+    /// clocks are set, by hours at most, none is long then and none meets the next.
     fn are_all_short(&self, first: Edge) -> bool {
         let Start::Recurring(schedule) = &self.start else { return false };
-        let is_alike = match self.end {
-            End::After(_) | End::TimeOfDay(_) => schedule.matches_a_day() == 1,
-            End::Recurring(_) | End::Once(_) => false,
-        };
-        is_alike && self.stretch(first).is_some_and(|it| it.closes - it.first.at <= TimeDelta::hours(12))
+        let is_short =
+            |start| self.stretch(start).is_some_and(|it| it.closes - it.first.at <= TimeDelta::hours(12));
+        schedule.matches_a_day() == 1
+            && match &self.end {
+                End::After(_) | End::TimeOfDay(_) => is_short(first),
+                // No week has a start that this one lacks.
+                End::Recurring(end)
+                    if schedule.is_weekly() && end.is_weekly() && self.dates.skip.is_empty() =>
+                {
+                    let until = later(first.at, TimeDelta::weeks(1));
+                    iter::successors(Some(first), |start| self.start_after(*start))
+                        .take_while(|start| start.at < until)
+                        .all(is_short)
+                }
+                End::Recurring(_) | End::Once(_) => false,
+            }
     }
 
     fn check_length(&self, start: Edge) -> Result<Span, TimesError> {
