@@ -20,6 +20,9 @@ pub const LONGEST_DAYS: i64 = 31;
 /// longest, so that one that is too long is seen to be so.
 const HORIZON: TimeDelta = TimeDelta::days(LONGEST_DAYS + 2);
 
+/// The occurrence before and the one after one that is short lie within this.
+const AROUND: TimeDelta = TimeDelta::hours(40);
+
 /// When a window is open: starts paired with ends, in one zone.
 #[derive(Debug, Clone)]
 pub struct Times {
@@ -29,6 +32,8 @@ pub struct Times {
     end: End,
     dates: Dates,
     zone: Zone,
+    // Whether no occurrence comes near another, as long as clocks are set by hours only.
+    are_apart: bool,
 }
 
 /// From an opening to its closing, `[opens, closes)`.
@@ -121,14 +126,17 @@ impl Times {
         zone: Zone,
         reference: DateTime<Utc>,
     ) -> Result<Self, TimesError> {
-        let times = Self { start, end, dates, zone };
+        let mut times = Self { start, end, dates, zone, are_apart: false };
         times.check_as_written()?;
         let begin = times.dates.first.map_or(reference, |first| reference.max(times.midnight(first)));
         let first = times
             .start_after(Edge::first_at(begin))
             .or_else(|| times.start_before(Edge::first_at(begin)))
             .ok_or(TimesError::NeverStarts)?;
-        times.check_lengths(first)?;
+        times.are_apart = times.are_all_short(first);
+        if !times.are_apart {
+            times.check_lengths(first)?;
+        }
         Ok(times)
     }
 
@@ -241,6 +249,9 @@ impl Times {
     /// The occurrence that opens with this stretch.
     fn forward(&self, stretch: Stretch) -> Option<Span> {
         let Stretch { first: Edge { at: opens, .. }, mut last, mut closes } = stretch;
+        if self.stands_alone(stretch) {
+            return Some(Span { opens, closes });
+        }
         while closes - opens <= HORIZON {
             if let End::After(duration) = self.end {
                 // The last start up to here makes it last longest.
@@ -265,6 +276,9 @@ impl Times {
 
     /// The stretch together with those before it that it touches.
     fn backward(&self, mut stretch: Stretch) -> Stretch {
+        if self.stands_alone(stretch) {
+            return stretch;
+        }
         let mut edge = stretch.first;
         while stretch.closes - stretch.first.at <= HORIZON {
             let opens = stretch.first.at;
@@ -289,6 +303,17 @@ impl Times {
             }
         }
         stretch
+    }
+
+    /// Whether nothing can touch it: the day before and the day after it clocks are, give
+    /// or take the hours of a summer, where they are at its opening.
+    fn stands_alone(&self, stretch: Stretch) -> bool {
+        let opens = stretch.first.at;
+        let offset = |at| self.zone.offset_seconds(at);
+        self.are_apart
+            && [later(opens, -AROUND), later(opens, AROUND)]
+                .iter()
+                .all(|at| (offset(*at) - offset(opens)).abs() <= 3 * 3600)
     }
 
     /// How long before this instant an occurrence may have opened and closed
@@ -397,9 +422,6 @@ impl Times {
     /// Looks once a month for more than a year: an occurrence that is too long
     /// cannot hide between two looks.
     fn check_lengths(&self, first: Edge) -> Result<(), TimesError> {
-        if self.are_all_short(first) {
-            return Ok(());
-        }
         let until = later(first.at, TimeDelta::days(400));
         let mut look = Some(first);
         while let Some(start) = look.filter(|start| start.at <= until) {
@@ -422,6 +444,7 @@ impl Times {
         let is_short =
             |start| self.stretch(start).is_some_and(|it| it.closes - it.first.at <= TimeDelta::hours(12));
         schedule.matches_a_day() == 1
+            && !schedule.is_wildcard()
             && match &self.end {
                 End::After(_) | End::TimeOfDay(_) => is_short(first),
                 // No week has a start that this one lacks.
