@@ -1,0 +1,194 @@
+//! What becomes of the world by each thing that happens.
+
+use intermission::domain::hold::{Hold, HoldState};
+use intermission::domain::plan::Evidence;
+use intermission::domain::sync::SyncState;
+use intermission::domain::verdict::{FailureKind, Verdict};
+
+use super::actions::Action;
+use super::plant::Plant;
+use super::promises::{Broken, Met};
+use super::requests::{failure, lost};
+use super::windows::mask;
+use super::{CLOCK_STEP, Flight, LAST, World, at};
+
+impl World {
+    #[expect(clippy::too_many_lines, reason = "a row for each thing that can happen")]
+    pub(in crate::model) fn apply(
+        &mut self,
+        action: &Action,
+        plant: Plant,
+        met: &mut Met,
+    ) -> Result<(), Broken> {
+        match action {
+            Action::Begin { .. } => {}
+            Action::Start => self.start(met),
+            Action::Pass => return self.pass(plant, met),
+            Action::WriteReachesDisk => {
+                self.row = self.queue.remove(0);
+                // What was seen and not yet written is lost with the process that saw it.
+                if let Some(row) = self.row.as_ref().filter(|it| it.state == HoldState::Released) {
+                    // A clock that was set back since has these windows begin anew.
+                    let begun: Vec<_> =
+                        row.left_alone.iter().filter(|it| it.pauses <= at(self.wall)).cloned().collect();
+                    self.watch.respected |= mask(&begun);
+                }
+            }
+            Action::RequestLeaves => return self.pause_leaves(plant),
+            Action::ApiReads => {
+                let state = if self.active { SyncState::Active } else { SyncState::Inactive };
+                if let Some(Flight::Look { read, .. }) = &mut self.flight {
+                    *read = Some(state);
+                }
+                self.watch.has_looked = true;
+            }
+            Action::AnswerToLook => self.answer_look(plant),
+            Action::ApiApplies => {
+                if let Some(Flight::Switch { active, is_applied, .. }) = &mut self.flight {
+                    *is_applied = true;
+                    let active = *active;
+                    self.switch(active);
+                }
+            }
+            Action::Confirmation => self.answer_switch(Verdict::Applied, plant),
+            Action::Tick => self.tick(),
+            Action::Stall => {
+                self.left.stalls -= 1;
+                self.tick();
+            }
+            Action::LookFails => {
+                self.left.network -= 1;
+                self.flight = None;
+                self.hear(Evidence::LookFailed { failure: failure(FailureKind::Server) });
+            }
+            Action::LookNotFound => {
+                self.left.network -= 1;
+                if let Some(Flight::Look { sent, .. }) = self.flight.take() {
+                    self.hear(Evidence::Saw { state: SyncState::Gone, sent, by: None });
+                }
+            }
+            Action::RequestLost | Action::ReplyLost => {
+                self.left.network -= 1;
+                self.answer_switch(lost(), plant);
+            }
+            Action::RequestAbandoned => {
+                self.left.network -= 1;
+                self.abandon();
+                self.answer_switch(lost(), plant);
+            }
+            Action::Refused => {
+                self.left.network -= 1;
+                self.answer_switch(Verdict::of(failure(FailureKind::Forbidden)), plant);
+            }
+            Action::WrongState => {
+                self.left.network -= 1;
+                let verdict = match plant {
+                    Plant::WrongStateConfirms => Verdict::Applied,
+                    _ => Verdict::of(failure(FailureKind::Malformed)),
+                };
+                self.answer_switch(verdict, plant);
+            }
+            Action::DiskFull => {
+                self.left.disk -= 1;
+                self.queue.pop();
+                self.flight = None;
+                self.hear(Evidence::NotWritten { failure: failure(FailureKind::Ledger) });
+                *met.entry("not paused without a durable row").or_default() += 1;
+            }
+            Action::AbandonedArrives(index) => {
+                let (active, _) = self.abandoned.remove(*index);
+                if self.active != active {
+                    *met.entry(if active { "late resume applied" } else { "late pause applied" })
+                        .or_default() += 1;
+                }
+                self.switch(active);
+            }
+            Action::Crash => self.crash(met),
+            Action::ClockBack => {
+                self.left.clock -= 1;
+                self.set_clock((self.wall - CLOCK_STEP).max(0));
+            }
+            Action::ClockForward => {
+                self.left.clock -= 1;
+                self.set_clock((self.wall + CLOCK_STEP).min(LAST));
+            }
+            Action::Edit(file) => {
+                self.left.edits -= 1;
+                self.file = *file;
+                self.watch.is_foreign = false;
+                self.watch.respected = 0;
+                if let Some(process) = &mut self.process {
+                    process.in_force = Some(*file);
+                    process.case.retry = None;
+                    process.outdated = true;
+                }
+            }
+            Action::FileBreaks => {
+                self.left.breaks -= 1;
+                self.is_broken = true;
+            }
+            Action::PersonOn | Action::PersonOff => {
+                self.left.people -= 1;
+                self.active = *action == Action::PersonOn;
+                self.watch.by_us = false;
+                self.watch.was_touched = true;
+                self.watch.is_foreign &= !self.active;
+            }
+            Action::OperatorResume => self.operator_resumes(met),
+        }
+        Ok(())
+    }
+
+    pub(super) fn crash(&mut self, met: &mut Met) {
+        self.left.crashes -= 1;
+        let resumes = |hold: &Option<Hold>| hold.as_ref().is_some_and(|it| it.unsettled.resume.is_some());
+        let known = self.process.as_ref().is_some_and(|it| resumes(&it.case.hold));
+        self.watch.has_forgotten_resume |= known && !resumes(&self.row);
+        self.process = None;
+        if !self.queue.is_empty() {
+            *met.entry("crashed with a write not on disk").or_default() += 1;
+        }
+        self.queue.clear();
+        if matches!(self.flight, Some(Flight::Switch { .. })) {
+            *met.entry("crashed with a switch under way").or_default() += 1;
+        }
+        self.abandon();
+        self.flight = None;
+    }
+
+    pub(super) fn tick(&mut self) {
+        let covered = self.is_covered();
+        let timer = self.process.as_ref().and_then(|it| it.timer);
+        self.uptime = match timer {
+            // Nothing is left but to wait.
+            Some(timer) if self.wall == LAST && self.flight.is_none() => timer.max(self.uptime + 1),
+            _ => self.uptime + 1,
+        };
+        self.wall = (self.wall + 1).min(LAST);
+        let now = self.uptime;
+        self.abandoned.retain(|(_, dies)| now < *dies);
+        if !covered && self.is_covered() {
+            self.block_begins();
+        }
+    }
+
+    pub(super) fn set_clock(&mut self, wall: i64) {
+        self.wall = wall;
+        self.watch.is_foreign = false;
+        self.watch.respected = 0;
+    }
+
+    pub(super) fn block_begins(&mut self) {
+        let is_unheld = self.row.is_none()
+            && self.queue.is_empty()
+            && match &self.flight {
+                None => true,
+                // By a clock that was set back since, it was sent inside the block.
+                Some(Flight::Look { sent, .. }) => sent.wall <= at(self.wall),
+                Some(Flight::Unwritten { .. } | Flight::Switch { .. }) => false,
+            }
+            && self.abandoned.is_empty()
+            && self.process.as_ref().is_none_or(|it| it.case.hold.is_none());
+        self.watch.is_foreign = !self.active && is_unheld;
+    }
+}
