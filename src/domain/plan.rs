@@ -32,7 +32,7 @@ mod errand;
 mod moves;
 
 pub use case::{Call, Case, Evidence, Retry};
-pub use errand::{Errand, ErrandStep, Errands, Learnt, Proof, Told, is_final, next_errand};
+pub use errand::{Errand, ErrandStep, Errands, Last, Learnt, Proof, Told, is_final, next_errand};
 
 /// The pace at which steps are taken, from the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,8 +263,14 @@ impl Decision<'_> {
             // It runs, but a request of ours may still be on its way.
             (Settling, Running | LeftAlone, seen) => self.settle(hold, seen.map(|(_, it)| it)),
             (Settling, Paused(pause), Some((Active, seen))) => self.pause_if_begun(pause, seen),
+            (Settling, Paused(_), Some((Inactive, _)) | None) if self.is_resume_denied(hold) => self.paused(),
             (Settling, Paused(_), Some((Inactive, seen))) if self.was_hardly_resumed(hold, seen.sent) => {
                 self.paused()
+            }
+            (Settling, Paused(_), Some((Inactive, _)))
+                if hold.unsettled.pause.is_none() && self.is_first_proof_under_way(hold) =>
+            {
+                Step::Rest { until: None } // That was asked earlier, and may know better.
             }
             (Settling, Paused(pause), Some((Inactive, seen))) if hold.unsettled.pause.is_none() => {
                 self.skip_if_begun(pause, seen) // Nothing of ours can have switched it off.

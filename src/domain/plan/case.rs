@@ -239,7 +239,10 @@ impl Case {
         let earlier = self.call.take();
         match step {
             Step::Rest { .. } => {}
-            Step::Look => self.call = Some(Call::Look),
+            Step::Look => {
+                self.call = Some(Call::Look);
+                self.errands.is_looked_after = true;
+            }
             Step::Pause { hold, .. } => {
                 let before = self.hold.replace((**hold).clone()).map(Box::new);
                 self.errands.begin();
@@ -262,6 +265,7 @@ impl Case {
                 let is_proven = |hold: &Hold| hold.runs.after != After::Proof;
                 if !is_proven(hold) && self.hold.as_ref().is_none_or(is_proven) {
                     self.errands.confirmed = self.heard;
+                    self.errands.is_looked_after = false;
                 }
                 if hold.state == HoldState::Skipped {
                     // It was off: nothing waits for its executions any more.

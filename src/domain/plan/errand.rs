@@ -141,35 +141,42 @@ impl ErrandStep {
 pub struct Errands {
     /// The errand under way.
     pub call: Option<Errand>,
-    // What it brings is about a pause that is over.
-    is_void: bool,
-    // The newest status that no decision has used yet.
-    seen: Option<RunStatus>,
-    // Nor this.
-    proof: Option<(Moment, Proof)>,
-    // The pause that waits for an execution.
-    waits: Option<Occurrence>,
-    // What was learnt last of executions before a pause.
-    last: Option<Last>,
-    heard: Option<Uptime>,
-    // When it was heard that the sync is on again.
-    pub(super) confirmed: Option<Uptime>,
-    // Statuses read, and failures in a row, since something changed.
-    looks: u32,
-    failures: u32,
+    /// Whether what it brings is about a pause that is over.
+    pub is_void: bool,
+    /// The newest status that no decision has used yet.
+    pub seen: Option<RunStatus>,
+    /// Nor this, with when it was sent.
+    pub proof: Option<(Moment, Proof)>,
+    /// Whose pause waits for an execution.
+    pub waits: Option<Occurrence>,
+    /// What was learnt last of executions before a pause.
+    pub last: Option<Last>,
+    /// When anything was heard.
+    pub heard: Option<Uptime>,
+    /// When it was heard that the sync is on again.
+    pub confirmed: Option<Uptime>,
+    /// Whether its state was asked for since then.
+    pub is_looked_after: bool,
+    /// Statuses and proofs read since something changed.
+    pub looks: u32,
+    /// Failures in a row.
+    pub failures: u32,
     trouble: Option<String>,
     // What the last start met.
     start_trouble: Option<String>,
-    // Whether the execution was asked to stop, or cannot be.
-    is_cancelled: bool,
+    /// Whether the execution was asked to stop, or cannot be.
+    pub is_cancelled: bool,
 }
 
+/// What was learnt last of executions before a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Last {
-    sent: Moment,
-    status: Option<RunStatus>,
-    /// Whether asking again may tell more.
-    is_final: bool,
+pub struct Last {
+    /// When it was asked for.
+    pub sent: Moment,
+    /// The answer; none if nothing was told.
+    pub status: Option<RunStatus>,
+    /// Whether asking again will not tell more.
+    pub is_final: bool,
 }
 
 impl Errands {
@@ -476,6 +483,25 @@ impl Decision<'_> {
     pub(super) fn was_hardly_resumed(&self, hold: &Hold, sent: Moment) -> bool {
         let resumed = hold.runs.resumed.filter(|_| hold.runs.after == After::Proof);
         resumed.is_some_and(|resumed| self.is_soon_after(resumed, sent))
+    }
+
+    /// Whether the proof of its resume has come, and says that it was never on.
+    pub(super) fn is_resume_denied(&self, hold: &Hold) -> bool {
+        self.case.errands.proof.as_ref().is_some_and(|(sent, proof)| {
+            proof.state == SyncState::Inactive && self.was_hardly_resumed(hold, *sent)
+        })
+    }
+
+    /// Whether the first proof of its resume was asked for, and is not there yet.
+    pub(super) fn is_first_proof_under_way(&self, hold: &Hold) -> bool {
+        let errands = &self.case.errands;
+        hold.runs.after == After::Proof && errands.is_untried() && errands.call == Some(Errand::Prove)
+    }
+
+    /// Whether its resume was confirmed, and no look has shown since whether it is so.
+    pub(super) fn is_resume_unseen(&self) -> bool {
+        let owes_proof = self.case.hold.as_ref().is_some_and(|it| it.runs.after == After::Proof);
+        owes_proof && !self.case.errands.is_looked_after
     }
 
     /// It was confirmed, and is not so: nobody knows what became of that request.

@@ -35,9 +35,10 @@ impl Decision<'_> {
         if self.may_pause() { self.look() } else { Step::Rest { until: None } }
     }
 
-    /// Looks in order to begin a pause, unless an execution is waited for first.
+    /// Looks in order to begin a pause, unless an execution is waited for first. Whether
+    /// a resume was carried out can be told for a moment only: that look waits for nothing.
     pub(super) fn look_to_begin(&self, pause: &Pause) -> Step {
-        if self.may_pause() && self.waits_for_executions(pause) {
+        if self.may_pause() && self.waits_for_executions(pause) && !self.is_resume_unseen() {
             return Step::Rest { until: self.waits_for_executions_until(pause) };
         }
         self.look_to_pause()
@@ -229,7 +230,8 @@ impl Decision<'_> {
         match self.keep(hold, events) {
             // Should the proof fail, the next attempt waits longer than the last.
             Step::Keep { hold, events, .. } if !is_proven => {
-                Step::Keep { hold, events, retry: self.case.retry }
+                let retry = self.case.retry.filter(|it| !it.pausing);
+                Step::Keep { hold, events, retry }
             }
             step => step,
         }
@@ -281,6 +283,9 @@ impl Decision<'_> {
         let is_pause_out = hold.unsettled.pause.is_some();
         match seen {
             Some(seen) if seen.state == SyncState::Inactive && is_pause_out => self.resume(hold),
+            Some(seen) if seen.state == SyncState::Inactive && self.was_hardly_resumed(hold, seen.sent) => {
+                self.resume(hold)
+            }
             // All that it waits for is its proof, which an errand brings.
             _ if hold.runs.after != After::Nothing && !hold.unsettled.any() => Step::Rest { until: None },
             Some(seen) if self.all_settled(hold, seen.sent) => self.let_go(hold, seen.sent, vec![]),

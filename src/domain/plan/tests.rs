@@ -929,6 +929,12 @@ fn a_resume_that_waits_for_its_proof_keeps_the_count_of_its_failures() {
     };
     let mut confirmed = answered(row(HoldState::Held), true, 210, Verdict::Applied);
     assert_eq!(after(&mut confirmed), retry);
+    // Such as the hour after an answer of "not known", which would be an hour of the next window.
+    let mut missed = answered(row(HoldState::Held), true, 210, Verdict::Applied);
+    missed.retry = Some(Retry { pausing: true, failures: 0, not_before: moment(3800).uptime });
+    let confirmed = decide(&missed, &Desired::Running, 211);
+    missed.take(&confirmed);
+    assert_eq!(decide(&missed, &paused_by(&[occurrence("next", 211, 300)]), 211), Step::Look);
     let mut proven = saw(row(HoldState::Pausing), SyncState::Active, 211);
     assert_eq!(after(&mut proven), None, "nothing is to be proven");
 }

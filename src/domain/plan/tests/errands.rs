@@ -328,6 +328,46 @@ fn a_confirmation_that_a_look_denies_at_once_was_none_and_later_it_is_somebodys_
     assert!(matches!(&later, Step::Keep { hold, .. } if hold.state == HoldState::Skipped), "{later:?}");
 }
 
+/// A moment later nobody could tell any more whose doing it is.
+#[test]
+fn whether_a_bulk_sync_was_resumed_is_looked_at_before_its_executions_are_waited_for() {
+    let runs = RunPolicy { on_running: None, limit: Duration::from_mins(1), catch_up: false };
+    let next = paused_by(&[Occurrence { runs, ..occurrence("next", 203, 300) }]);
+    let mut case = resumed();
+    case.sync.kind = SyncKind::Bulk;
+    assert_eq!(decide(&case, &next, 203), Step::Look);
+    case.take(&Step::Look);
+    let off = decide(&saw(case.clone(), SyncState::Inactive, 203), &next, 204);
+    assert!(matches!(&off, Step::Keep { hold, .. } if hold.state == HoldState::Held), "{off:?}");
+    let on = decide(&saw(case, SyncState::Active, 203), &next, 204);
+    assert_eq!(on, Step::Rest { until: up(263) }, "once is enough");
+}
+
+#[test]
+fn a_proof_that_was_asked_for_in_time_knows_better_than_a_later_look() {
+    let next = paused_by(&[occurrence("next", 211, 300)]);
+    let mut case = resumed();
+    case.errands.call = Some(Errand::Prove);
+    let later = saw(case.clone(), SyncState::Inactive, 212);
+    assert_eq!(decide(&later, &next, 212), Step::Rest { until: None });
+    let result = |state| Ok(proof(state, Frequency::ByTime, None, None));
+    for case in [case, later.clone()] {
+        let denied = heard(case, Errand::Prove, 209, result(SyncState::Inactive));
+        let step = decide(&denied, &next, 213);
+        assert!(matches!(&step, Step::Keep { hold, .. } if hold.state == HoldState::Held), "{step:?}");
+    }
+    let shown = heard(later, Errand::Prove, 209, result(SyncState::Active));
+    let step = decide(&shown, &next, 213);
+    assert!(matches!(&step, Step::Keep { hold, .. } if hold.state == HoldState::Skipped), "{step:?}");
+}
+
+#[test]
+fn what_a_look_shows_to_be_off_right_after_its_resume_is_resumed_again() {
+    let seen = |sent| decide(&saw(resumed(), SyncState::Inactive, sent), &Desired::Running, sent);
+    assert!(matches!(seen(210), Step::Resume { .. }), "{:?}", seen(210));
+    assert_eq!(seen(211), Step::Rest { until: None });
+}
+
 #[test]
 fn another_process_goes_by_the_row() {
     let off = |sent| {

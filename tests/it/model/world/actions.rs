@@ -3,7 +3,7 @@
 
 use super::plant::Plant;
 use super::windows::File;
-use super::{Flight, LAST, Process, World, up};
+use super::{Flight, Inquiries, Inquiry, LAST, Process, World, up};
 
 /// Something that happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub(in crate::model) enum Action {
     AnswerToLook,
     ApiApplies,
     Confirmation,
+    ApiReadsInquiry,
+    AnswerToInquiry,
+    RunBegins,
+    RunEnds,
     Tick,
     // What goes wrong.
     LookFails,
@@ -27,6 +31,9 @@ pub(in crate::model) enum Action {
     ReplyLost,
     Refused,
     WrongState,
+    FalseConfirmation,
+    InquiryFails,
+    InquiryRefused,
     DiskFull,
     AbandonedArrives(usize),
     Crash,
@@ -53,6 +60,16 @@ pub(in crate::model) struct Budget {
     pub(in crate::model) breaks: u8,
     pub(in crate::model) disk: u8,
     pub(in crate::model) stalls: u8,
+    /// Executions that begin.
+    pub(in crate::model) runs: u8,
+}
+
+impl Budget {
+    /// How much may still go wrong. Executions are nothing that goes wrong.
+    pub(super) fn sum(&self) -> u8 {
+        let Self { network, crashes, clock, people, operator, edits, breaks, disk, stalls, runs: _ } = self;
+        network + crashes + clock + people + operator + edits + breaks + disk + stalls
+    }
 }
 
 impl World {
@@ -74,18 +91,27 @@ impl World {
         if self.passes(process) {
             return Some(Action::Pass);
         }
-        let is_over = self.wall == LAST && process.case.hold.is_none() && self.abandoned.is_empty();
+        match &self.inquiry {
+            Some(_) if self.scene.inquiries == Inquiries::NeverAnswered => return Some(Action::InquiryFails),
+            Some(Inquiry { told: None, .. }) => return Some(Action::ApiReadsInquiry),
+            Some(Inquiry { told: Some(_), .. }) => return Some(Action::AnswerToInquiry),
+            None => {}
+        }
+        let is_over = self.wall >= LAST && process.case.hold.is_none() && self.abandoned.is_empty();
         (!is_over).then_some(Action::Tick)
     }
 
     /// The planted look from before the window waits for it.
     pub(super) fn keeps_early_look(&self, process: &Process, plant: Plant) -> bool {
-        plant == Plant::LookBeforeBoundary && process.case.hold.is_none() && self.wall < self.windows[0].0
+        plant == Plant::LookBeforeBoundary
+            && process.case.hold.is_none()
+            && self.wall < self.scene.windows[0].0
     }
 
     pub(in crate::model) fn possible(&self, plant: Plant) -> Vec<Action> {
         let mut all: Vec<Action> = self.calm(plant).into_iter().collect();
-        let Budget { network, crashes, clock, people, operator, edits, breaks, disk, stalls } = self.left;
+        let Budget { network, crashes, clock, people, operator, edits, breaks, disk, stalls, runs } =
+            self.left;
         let waits = all.first().is_none_or(|it| *it == Action::Tick);
         if let Some(flight) = &self.flight {
             match flight {
@@ -111,6 +137,9 @@ impl World {
                             Action::WrongState,
                         ]);
                     }
+                    if !*is_applied && network > 0 && self.may_be_confirmed_falsely() {
+                        all.push(Action::FalseConfirmation);
+                    }
                     if *is_applied && network > 0 {
                         all.push(Action::ReplyLost);
                     }
@@ -125,6 +154,15 @@ impl World {
             }
         } else if stalls > 0 && !waits && self.process.is_some() {
             all.push(Action::Stall);
+        }
+        if let Some(inquiry) = &self.inquiry {
+            self.inquire(inquiry, &mut all);
+        }
+        if runs > 0 && self.active && !self.is_executing {
+            all.push(Action::RunBegins);
+        }
+        if self.is_executing {
+            all.push(Action::RunEnds);
         }
         if self.process.is_none() {
             all.push(Action::Tick);
@@ -148,9 +186,31 @@ impl World {
         if breaks > 0 && !self.is_broken {
             all.push(Action::FileBreaks);
         }
-        if self.wall == LAST && self.process.is_none() {
+        if self.wall >= LAST && self.process.is_none() {
             all.retain(|it| *it != Action::Tick || !self.abandoned.is_empty());
         }
         all
+    }
+
+    /// A question goes its way beside all else.
+    fn inquire(&self, inquiry: &Inquiry, all: &mut Vec<Action>) {
+        let mut may = vec![];
+        if self.scene.inquiries == Inquiries::Asked {
+            may.push(if inquiry.told.is_none() { Action::ApiReadsInquiry } else { Action::AnswerToInquiry });
+            if self.left.network > 0 {
+                may.extend([Action::InquiryFails, Action::InquiryRefused]);
+            }
+        }
+        let is_busy = self.flight.is_some() || !self.queue.is_empty();
+        if !is_busy && up(self.uptime) < inquiry.sent.uptime + up(1) {
+            may.push(Action::Tick);
+        }
+        may.retain(|it| !all.contains(it));
+        all.extend(may);
+    }
+
+    fn may_be_confirmed_falsely(&self) -> bool {
+        let is_resume = matches!(self.flight, Some(Flight::Switch { active: true, .. }));
+        is_resume && self.scene.inquiries == Inquiries::Asked
     }
 }

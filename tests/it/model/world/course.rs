@@ -10,7 +10,7 @@ use super::plant::Plant;
 use super::promises::{Broken, Met};
 use super::requests::{failure, lost};
 use super::windows::mask;
-use super::{CLOCK_STEP, Flight, LAST, World, at};
+use super::{CLOCK_STEP, Flight, Inquiries, LAST, LONG_AFTER, World, at};
 
 impl World {
     #[expect(clippy::too_many_lines, reason = "a row for each thing that can happen")]
@@ -42,15 +42,22 @@ impl World {
                 }
                 self.watch.has_looked = true;
             }
-            Action::AnswerToLook => self.answer_look(plant),
+            Action::AnswerToLook => self.answer_look(plant, met),
             Action::ApiApplies => {
                 if let Some(Flight::Switch { active, is_applied, .. }) = &mut self.flight {
                     *is_applied = true;
                     let active = *active;
-                    self.switch(active);
+                    self.switch(active, met);
                 }
             }
             Action::Confirmation => self.answer_switch(Verdict::Applied, plant),
+            Action::ApiReadsInquiry => self.api_reads_inquiry(),
+            Action::AnswerToInquiry => self.answer_inquiry(met),
+            Action::RunBegins => {
+                self.left.runs -= 1;
+                self.is_executing = true;
+            }
+            Action::RunEnds => self.is_executing = false,
             Action::Tick => self.tick(),
             Action::Stall => {
                 self.left.stalls -= 1;
@@ -88,6 +95,9 @@ impl World {
                 };
                 self.answer_switch(verdict, plant);
             }
+            Action::FalseConfirmation => self.confirm_falsely(plant, met),
+            Action::InquiryFails => self.inquiry_fails(FailureKind::Server, met),
+            Action::InquiryRefused => self.inquiry_fails(FailureKind::Forbidden, met),
             Action::DiskFull => {
                 self.left.disk -= 1;
                 self.queue.pop();
@@ -101,7 +111,7 @@ impl World {
                     *met.entry(if active { "late resume applied" } else { "late pause applied" })
                         .or_default() += 1;
                 }
-                self.switch(active);
+                self.switch(active, met);
             }
             Action::Crash => self.crash(met),
             Action::ClockBack => {
@@ -133,6 +143,10 @@ impl World {
                 self.watch.by_us = false;
                 self.watch.was_touched = true;
                 self.watch.is_foreign &= !self.active;
+                self.watch.false_confirmation = None;
+                if !self.active {
+                    self.break_off(met);
+                }
             }
             Action::OperatorResume => self.operator_resumes(met),
         }
@@ -154,17 +168,26 @@ impl World {
         }
         self.abandon();
         self.flight = None;
+        self.inquiry = None;
+        (self.watch.heard, self.watch.has_waited) = (None, false);
     }
 
     pub(super) fn tick(&mut self) {
         let covered = self.is_covered();
+        let before = self.uptime;
         let timer = self.process.as_ref().and_then(|it| it.timer);
         self.uptime = match timer {
             // Nothing is left but to wait.
-            Some(timer) if self.wall == LAST && self.flight.is_none() => timer.max(self.uptime + 1),
+            Some(timer) if self.wall >= LAST && self.flight.is_none() && self.inquiry.is_none() => {
+                timer.max(self.uptime + 1)
+            }
             _ => self.uptime + 1,
         };
-        self.wall = (self.wall + 1).min(LAST);
+        let passed = i64::try_from(self.uptime - before).unwrap();
+        self.wall = match self.scene.inquiries {
+            Inquiries::AtOnce => (self.wall + 1).min(LAST),
+            Inquiries::Asked | Inquiries::NeverAnswered => (self.wall + passed).min(LONG_AFTER),
+        };
         let now = self.uptime;
         self.abandoned.retain(|(_, dies)| now < *dies);
         if !covered && self.is_covered() {

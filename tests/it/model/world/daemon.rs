@@ -4,24 +4,22 @@ use std::time::Duration;
 
 use intermission::domain::backoff::Backoff;
 use intermission::domain::calendar::{Desired, Pause};
-use intermission::domain::execution::Frequency;
-use intermission::domain::hold::{Hold, HoldState, Unsettled};
+use intermission::domain::hold::{Hold, Unsettled};
 use intermission::domain::moment::Moment;
 use intermission::domain::plan::{
-    Case, ErrandStep, Evidence, Learnt, Proof, Rules, Step, Told, Turn, next_errand, next_step,
+    Case, ErrandStep, Evidence, Learnt, Rules, Step, Turn, next_errand, next_step,
 };
-use intermission::domain::sync::SyncState;
 
-use super::plant::Plant;
+use super::plant::{Plant, plant_into_desired};
 use super::promises::{Broken, Met};
 use super::windows::File;
-use super::{FRESH, Flight, Process, SETTLE, World, at, organization, sync, tick_up, up};
+use super::{FRESH, Flight, Inquiries, Inquiry, Process, SETTLE, World, at, organization, tick_up, up};
 
 impl World {
     pub(super) fn start(&mut self, met: &mut Met) {
         let in_force = (!self.is_broken).then_some(self.file);
         let case = match self.row.clone() {
-            None => Case::new(sync()),
+            None => Case::new(self.sync()),
             Some(row) => {
                 *met.entry("started with a row").or_default() += 1;
                 // The ledger keeps the fact alone: what is unsettled is so from now on.
@@ -90,9 +88,11 @@ impl World {
             let holders = self.occurrences(File::Both);
             desired = Desired::Paused(Pause { holders, until: at(1000) });
         }
+        let mut planted = desired.clone();
+        plant_into_desired(&mut planted, &process, plant);
         let turn = Turn {
             now,
-            desired: &desired,
+            desired: &planted,
             organization: process.in_force.map(|_| &organization),
             may_pause: process.in_force.is_some(),
             key_proven: false,
@@ -103,12 +103,15 @@ impl World {
         };
         let mut step = next_step(&process.case, &turn);
         self.plant_into(&mut step, &process, &desired, plant);
-        let result = self.judge(&step, &process, &desired, met);
+        let result = self
+            .judge(&step, &process, &desired, met)
+            .and_then(|()| self.judge_gate(&step, &process, &desired, met));
+        self.watch_gate(&step);
         process.case.take(&step);
         let rests = matches!(step, Step::Rest { .. });
         self.carry(step, &mut process, now, plant);
         if rests {
-            self.run_errand(&mut process, &turn, met);
+            self.run_errand(&mut process, &turn, plant, met);
         }
         if let Some(hold) = &mut process.case.hold {
             // For people alone; the model would only grow.
@@ -125,8 +128,10 @@ impl World {
             Step::Rest { until: Some(until) } => process.timer = Some(tick_up(until)),
             Step::Rest { until: None } => {
                 let is_covered = process.in_force.is_some() && self.desired(process) != Desired::Running;
-                if process.case.hold.is_none() && !is_covered {
-                    process.case = Case::new(sync());
+                let errands = &process.case.errands;
+                let is_asked = errands.call.is_some() || errands.waited();
+                if process.case.hold.is_none() && !is_covered && !is_asked {
+                    process.case = Case::new(self.sync());
                 }
             }
             Step::Look => self.flight = Some(Flight::Look { sent: now, read: None }),
@@ -153,12 +158,13 @@ impl World {
         }
     }
 
-    /// As `Reconciler::decide_errand`: the proof of a resume is there at once, as the
-    /// API has it now.
-    pub(super) fn run_errand(&mut self, process: &mut Process, turn: &Turn, met: &mut Met) {
-        let mut note = |what| *met.entry(what).or_default() += 1;
+    /// As `Reconciler::decide_errand`.
+    pub(super) fn run_errand(&mut self, process: &mut Process, turn: &Turn, plant: Plant, met: &mut Met) {
         let now = turn.now;
-        let step = next_errand(&process.case, turn);
+        let mut step = next_errand(&process.case, turn);
+        self.plant_into_errand(&mut step, &process.case, plant);
+        self.note_errand(&step, process.case.hold.as_ref(), met);
+        let has_row = process.case.hold.is_some();
         process.case.take_errand(&step);
         match step {
             ErrandStep::Rest { until: None } => {}
@@ -166,22 +172,23 @@ impl World {
                 let until = tick_up(until);
                 process.timer = Some(process.timer.map_or(until, |it| it.min(until)));
             }
-            ErrandStep::Ask { .. } | ErrandStep::Start { .. } => {
-                let state = if self.active { SyncState::Active } else { SyncState::Inactive };
-                let proof = Proof { state, frequency: Frequency::Unknown, status: None };
-                process.case.errands.hear(Learnt { sent: now, result: Ok(Told::Proof(proof)) }, now);
-                self.run_errand(process, turn, met);
+            ErrandStep::Ask { errand, .. } if self.scene.inquiries == Inquiries::AtOnce => {
+                let learnt = Learnt { sent: now, result: self.told_at_once(errand) };
+                process.case.errands.hear(learnt, now);
+                self.run_errand(process, turn, plant, met);
             }
+            ErrandStep::Ask { errand, .. } => {
+                self.inquiry = Some(Inquiry { errand, sent: now, told: None, counts: true });
+            }
+            ErrandStep::Start { .. } => unreachable!("no window of the model asks to catch up"),
             ErrandStep::Keep { hold, .. } => {
-                if hold.state == HoldState::Resuming {
-                    note("resumed again after a confirmation that was none");
-                }
                 self.queue.push(Some(*hold));
                 process.due = true;
             }
             ErrandStep::Forget { .. } => {
-                note("settled");
-                self.queue.push(None);
+                if has_row {
+                    self.queue.push(None);
+                }
                 process.due = true;
             }
         }

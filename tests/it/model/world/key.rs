@@ -5,11 +5,11 @@ use std::time::Duration;
 use intermission::domain::execution::After;
 use intermission::domain::hold::Hold;
 use intermission::domain::moment::Moment;
-use intermission::domain::plan::{Call, Evidence};
+use intermission::domain::plan::{Call, Errands, Evidence, Proof, Told};
 use intermission::domain::window::Occurrence;
 
 use super::windows::mask;
-use super::{Flight, Process, World, tick_of, tick_up};
+use super::{Flight, Inquiries, Process, World, tick_of, tick_up};
 
 impl World {
     /// All that tells this state from others: uptime only as an age.
@@ -21,9 +21,10 @@ impl World {
         let left = self.left;
         key.bytes.extend([self.watch.respected, self.file as u8]);
         key.bytes.extend([left.network, left.crashes, left.clock, left.people, left.operator]);
-        key.bytes.extend([left.edits, left.breaks, left.disk, left.stalls]);
-        key.small(self.windows[1].0);
+        key.bytes.extend([left.edits, left.breaks, left.disk, left.stalls, left.runs]);
+        key.small(self.scene.windows[1].0);
         key.small(self.wall);
+        key.inquiries(self);
         for (active, dies) in &self.abandoned {
             key.bytes.extend([2 + u8::from(*active), u8::try_from(dies - self.uptime).unwrap()]);
         }
@@ -107,7 +108,8 @@ impl Key {
         self.maybe_age(hold.unsettled.pause);
         self.maybe_age(hold.unsettled.resume);
         let is_owed = hold.runs.after != After::Nothing;
-        self.flags(&[is_owed]);
+        self.flags(&[is_owed, hold.runs.told]);
+        self.bytes.push(hold.runs.quiet.map_or(9, u8::from));
         self.small(hold.runs.resumed.filter(|_| is_owed).map_or(-100, tick_of));
     }
 
@@ -149,5 +151,67 @@ impl Key {
         self.maybe_age(case.heard);
         self.maybe_age(case.looked);
         self.flags(&[case.absent]);
+    }
+
+    /// What is known and asked about executions. Where that is answered at once, nothing
+    /// is ever left of it.
+    fn inquiries(&mut self, world: &World) {
+        if world.scene.inquiries == Inquiries::AtOnce {
+            return;
+        }
+        let watch = &world.watch;
+        self.flags(&[world.is_executing, watch.has_waited, watch.false_confirmation.is_some()]);
+        self.bytes.push(watch.false_confirmation.map_or(0, |it| it.left));
+        self.maybe_age(watch.false_confirmation.map(|it| it.heard));
+        self.bytes.push(watch.heard.map_or(9, |(heard, _)| heard as u8));
+        self.small(watch.heard.map_or(-100, |(_, sent)| sent));
+        match &world.inquiry {
+            None => self.bytes.push(0),
+            Some(it) => {
+                self.bytes.extend([1 + it.errand as u8, u8::from(it.counts)]);
+                self.moment(it.sent);
+                self.told(it.told.as_ref());
+            }
+        }
+        if let Some(process) = &world.process {
+            self.errands(&process.case.errands);
+        }
+    }
+
+    fn told(&mut self, told: Option<&Told>) {
+        match told {
+            None => self.bytes.push(0),
+            Some(Told::Status(status)) => self.bytes.push(1 + u8::from(status.is_running)),
+            Some(Told::Proof(proof)) => self.proof(proof),
+            Some(Told::Cancelled | Told::Started) => self.bytes.push(5),
+        }
+    }
+
+    fn proof(&mut self, proof: &Proof) {
+        let is_running = proof.status.is_some_and(|it| it.is_running);
+        self.bytes.extend([10 + proof.state as u8, u8::from(is_running)]);
+    }
+
+    fn errands(&mut self, it: &Errands) {
+        self.flags(&[it.is_void, it.is_cancelled, it.is_looked_after]);
+        self.bytes.push(it.call.map_or(9, |it| it as u8));
+        self.bytes.push(it.seen.map_or(9, |it| u8::from(it.is_running)));
+        self.bytes.push(u8::from(it.proof.is_some()));
+        if let Some((sent, proof)) = &it.proof {
+            self.moment(*sent);
+            self.proof(proof);
+        }
+        self.occurrences(it.waits.as_slice());
+        self.bytes.push(u8::from(it.last.is_some()));
+        if let Some(last) = &it.last {
+            self.moment(last.sent);
+            self.bytes.push(last.status.map_or(9, |it| u8::from(it.is_running)));
+            self.flags(&[last.is_final]);
+        }
+        self.maybe_age(it.heard);
+        self.maybe_age(it.confirmed);
+        // However many: in ticks, all pauses between two looks are the same but the longest.
+        let tries = it.looks.saturating_sub(1).saturating_add(it.failures).min(6);
+        self.bytes.extend([it.looks.min(1), it.failures.min(1), tries].map(|it| u8::try_from(it).unwrap()));
     }
 }

@@ -1,12 +1,16 @@
 //! The API, and what lies between it and the daemon.
 
+use std::time::Duration;
+
 use intermission::domain::hold::HoldState;
+use intermission::domain::moment::Moment;
 use intermission::domain::plan::Evidence;
+use intermission::domain::sync::SyncState;
 use intermission::domain::verdict::{Failure, FailureKind, Verdict};
 
 use super::plant::Plant;
-use super::promises::{Broken, broken};
-use super::{Flight, SETTLE, World};
+use super::promises::{Broken, Met, broken};
+use super::{FalseConfirmation, Flight, SETTLE, World};
 
 pub(super) fn failure(kind: FailureKind) -> Failure {
     Failure::new(kind, String::new())
@@ -15,6 +19,9 @@ pub(super) fn failure(kind: FailureKind) -> Failure {
 pub(super) fn lost() -> Verdict {
     Verdict::of(failure(FailureKind::Lost))
 }
+
+/// As in the plan: so soon, what is off was never on.
+const SOON: Duration = Duration::from_secs(10);
 
 impl World {
     pub(super) fn pause_leaves(&mut self, plant: Plant) -> Result<(), Broken> {
@@ -34,13 +41,16 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn answer_look(&mut self, plant: Plant) {
+    pub(super) fn answer_look(&mut self, plant: Plant, met: &mut Met) {
         let now = self.now();
         let Some(Flight::Look { mut sent, read: Some(state) }) = self.flight.take() else { return };
         match plant {
             Plant::LookBeforeBoundary => sent.wall = now.wall,
             Plant::SettleFromReading => sent.uptime = now.uptime,
             _ => {}
+        }
+        if state == SyncState::Inactive {
+            self.sees_it_off(sent, met);
         }
         self.hear(Evidence::Saw { state, sent, by: None });
     }
@@ -56,11 +66,15 @@ impl World {
         self.hear(Evidence::Answered { active, sent, verdict });
     }
 
-    pub(super) fn switch(&mut self, active: bool) {
+    pub(super) fn switch(&mut self, active: bool, met: &mut Met) {
         if self.active != active {
             self.active = active;
             self.watch.by_us = true;
         }
+        if !active {
+            self.break_off(met);
+        }
+        self.watch.false_confirmation = None;
     }
 
     /// The request under way may be applied later, unless it was already.
@@ -68,6 +82,28 @@ impl World {
         if let Some(Flight::Switch { active, is_applied: false, .. }) = &self.flight {
             self.abandoned.push((*active, self.uptime + SETTLE));
             self.abandoned.sort_unstable();
+        }
+    }
+
+    /// The API says that it is on, and leaves it off.
+    pub(super) fn confirm_falsely(&mut self, plant: Plant, met: &mut Met) {
+        self.left.network -= 1;
+        if !self.active {
+            *met.entry("a resume that was confirmed and not done").or_default() += 1;
+            self.watch.false_confirmation =
+                Some(FalseConfirmation { heard: self.now().uptime, left: self.left.sum() });
+        }
+        self.answer_switch(Verdict::Applied, plant);
+    }
+
+    /// N8: a first look that comes late, because something else went wrong too, cannot
+    /// tell a confirmation that was none from a person.
+    pub(super) fn sees_it_off(&mut self, sent: Moment, met: &mut Met) {
+        let Some(confirmed) = self.watch.false_confirmation else { return };
+        if confirmed.heard + SOON < sent.uptime && self.left.sum() < confirmed.left {
+            *met.entry("a confirmation that was none, seen too late").or_default() += 1;
+            self.watch.by_us = false;
+            self.watch.was_touched = true;
         }
     }
 }

@@ -6,7 +6,7 @@ use intermission::domain::execution::RunPolicy;
 use intermission::domain::hold::Hold;
 use intermission::domain::window::Occurrence;
 
-use super::{Process, World, at};
+use super::{Process, World, at, up};
 
 /// What the file says of the two windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(in crate::model) enum File {
 
 impl World {
     pub(super) fn occurrences(&self, file: File) -> Vec<Occurrence> {
-        let [(from, to), second] = *self.windows;
+        let [(from, to), second] = self.scene.windows;
         let pairs = match file {
             File::Both => vec![("a", from, to), ("b", second.0, second.1)],
             File::FirstRemoved => vec![("b", second.0, second.1)],
@@ -28,6 +28,7 @@ impl World {
             File::FirstShortened => vec![("a", from, to - 1), ("b", second.0, second.1)],
             File::FirstExtended => vec![("a", from, to + 1), ("b", second.0, second.1)],
         };
+        let limit = u64::try_from(self.scene.limit).unwrap();
         pairs
             .into_iter()
             .map(|(name, from, to)| Occurrence {
@@ -36,7 +37,7 @@ impl World {
                 opens: at(from),
                 closes: at(to),
                 enforce: false,
-                runs: RunPolicy::default(),
+                runs: RunPolicy { on_running: self.scene.on_running, limit: up(limit), catch_up: false },
             })
             .collect()
     }
