@@ -65,12 +65,22 @@ impl Decision<'_> {
     /// Pauses on the word of a GET, if that was sent after the pause began:
     /// an earlier answer could hide that somebody switched the sync off since.
     pub(super) fn pause_if_begun(&self, pause: &Pause, seen: Seen) -> Step {
-        let begins = begun(pause, seen.sent) && !self.waits_for_executions(pause);
+        let begins = self.was_seen_inside(pause, seen) && !self.waits_for_executions(pause);
         if begins { self.pause(pause) } else { self.look_to_begin(pause) }
     }
 
     pub(super) fn skip_if_begun(&self, pause: &Pause, seen: Seen) -> Step {
-        if begun(pause, seen.sent) { self.skip(pause) } else { self.look_to_begin(pause) }
+        if self.was_seen_inside(pause, seen) { self.skip(pause) } else { self.look_to_begin(pause) }
+    }
+
+    /// Whether a look was sent after the pause began, by the clock as it was then and as
+    /// it is now: one that was set back since begins the pause anew, and one that was set
+    /// forward began it meanwhile.
+    fn was_seen_inside(&self, pause: &Pause, seen: Seen) -> bool {
+        let ago = self.turn.now.uptime.saturating_sub(seen.sent.uptime);
+        let by_now = TimeDelta::from_std(ago).ok().and_then(|ago| self.turn.now.wall.checked_sub_signed(ago));
+        let wall = by_now.map_or(seen.sent.wall, |it| it.min(seen.sent.wall));
+        begun(pause, Moment { wall, ..seen.sent })
     }
 
     pub(super) fn pause(&self, pause: &Pause) -> Step {

@@ -282,6 +282,21 @@ fn only_an_answer_sent_after_the_pause_began_decides_whose_it_is() {
     check(&saw(row(HoldState::Skipped), SyncState::Active, 149), &paused_by(&[a(), b()]), 151, "look");
 }
 
+/// What a clock says now counts as much as what it said when the look was sent.
+#[test]
+fn a_look_from_before_the_clock_was_set_tells_nothing_of_a_pause_that_begins_by_it() {
+    let seen = |sent: Moment, now: Moment| {
+        let mut case = unheld();
+        case.call = Some(Call::Look);
+        case.hear(Evidence::Saw { state: SyncState::Active, sent, by: None }, now);
+        word(&decide_with(&case, &paused_by(&[a()]), 0, |turn| turn.now = now))
+    };
+    let clock = |wall: i64, uptime: i64| Moment { wall: at(wall), ..moment(uptime) };
+    assert_eq!(seen(clock(150, 150), clock(152, 152)), "pause");
+    assert_eq!(seen(clock(150, 150), clock(101, 155)), "look", "set back: the pause begins anew");
+    assert_eq!(seen(clock(50, 150), clock(160, 152)), "look", "set forward: it begins meanwhile");
+}
+
 #[test]
 fn a_sync_that_was_switched_on_is_left_on_until_another_window_begins() {
     let step = decide(&saw(row(HoldState::Held), SyncState::Active, 130), &paused_by(&[a()]), 130);

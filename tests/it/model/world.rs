@@ -141,7 +141,7 @@ struct Watch {
     /// A resume left before its row was on disk, as it may when the disk is slow or
     /// full, and the process that knew of it is gone.
     has_forgotten_resume: bool,
-    /// Windows inside which a person was seen to switch it on, by the ledger.
+    /// Windows inside which a person was seen to switch it on, as long as somebody knows.
     respected: u8,
     /// What was last told of its executions, and the tick at which that was asked.
     heard: Option<(Heard, i64)>,

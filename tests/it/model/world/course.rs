@@ -10,7 +10,7 @@ use super::plant::Plant;
 use super::promises::{Broken, Met};
 use super::requests::{failure, lost};
 use super::windows::mask;
-use super::{CLOCK_STEP, Flight, Inquiries, LAST, LONG_AFTER, World, at};
+use super::{CLOCK_STEP, Flight, Inquiries, LAST, LONG_AFTER, World};
 
 impl World {
     #[expect(clippy::too_many_lines, reason = "a row for each thing that can happen")]
@@ -26,13 +26,6 @@ impl World {
             Action::Pass => return self.pass(plant, met),
             Action::WriteReachesDisk => {
                 self.row = self.queue.remove(0);
-                // What was seen and not yet written is lost with the process that saw it.
-                if let Some(row) = self.row.as_ref().filter(|it| it.state == HoldState::Released) {
-                    // A clock that was set back since has these windows begin anew.
-                    let begun: Vec<_> =
-                        row.left_alone.iter().filter(|it| it.pauses <= at(self.wall)).cloned().collect();
-                    self.watch.respected |= mask(&begun);
-                }
             }
             Action::RequestLeaves => return self.pause_leaves(plant),
             Action::ApiReads => {
@@ -125,8 +118,6 @@ impl World {
             Action::Edit(file) => {
                 self.left.edits -= 1;
                 self.file = *file;
-                self.watch.is_foreign = false;
-                self.watch.respected = 0;
                 if let Some(process) = &mut self.process {
                     process.in_force = Some(*file);
                     process.case.retry = None;
@@ -158,6 +149,13 @@ impl World {
         let resumes = |hold: &Option<Hold>| hold.as_ref().is_some_and(|it| it.unsettled.resume.is_some());
         let known = self.process.as_ref().is_some_and(|it| resumes(&it.case.hold));
         self.watch.has_forgotten_resume |= known && !resumes(&self.row);
+        // N2: what was seen and not yet written dies with the process that saw it.
+        let is_written = |it: &&Hold| it.state == HoldState::Released;
+        let kept = self.row.as_ref().filter(is_written).map_or(0, |it| mask(&it.left_alone));
+        if self.watch.respected & !kept & self.open_now() != 0 {
+            *met.entry("a decision died with the process").or_default() += 1;
+        }
+        self.watch.respected &= kept;
         self.process = None;
         if !self.queue.is_empty() {
             *met.entry("crashed with a write not on disk").or_default() += 1;
@@ -196,18 +194,20 @@ impl World {
     }
 
     pub(super) fn set_clock(&mut self, wall: i64) {
+        // F3: a window that begins anew by the clock asks anew, and so does one that was over.
+        let open = self.open_now();
         self.wall = wall;
-        self.watch.is_foreign = false;
-        self.watch.respected = 0;
+        self.watch.respected &= open & self.open_now();
+        if !self.is_covered() {
+            self.watch.is_foreign = false;
+        }
     }
 
     pub(super) fn block_begins(&mut self) {
         let is_unheld = self.row.is_none()
             && self.queue.is_empty()
             && match &self.flight {
-                None => true,
-                // By a clock that was set back since, it was sent inside the block.
-                Some(Flight::Look { sent, .. }) => sent.wall <= at(self.wall),
+                None | Some(Flight::Look { .. }) => true,
                 Some(Flight::Unwritten { .. } | Flight::Switch { .. }) => false,
             }
             && self.abandoned.is_empty()

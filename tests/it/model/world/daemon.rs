@@ -106,7 +106,7 @@ impl World {
         let result = self
             .judge(&step, &process, &desired, met)
             .and_then(|()| self.judge_gate(&step, &process, &desired, met));
-        self.watch_gate(&step);
+        self.remember(&step);
         process.case.take(&step);
         let rests = matches!(step, Step::Rest { .. });
         self.carry(step, &mut process, now, plant);

@@ -76,20 +76,6 @@ impl World {
         Ok(())
     }
 
-    /// What was told before a pause says nothing about the next one.
-    pub(super) fn watch_gate(&mut self, step: &Step) {
-        match step {
-            Step::Pause { .. } => {
-                (self.watch.heard, self.watch.has_waited) = (None, false);
-                self.inquiry.iter_mut().for_each(|it| it.counts = false);
-            }
-            Step::Rest { .. } => {
-                self.watch.has_waited |= matches!(self.watch.heard, Some((Heard::Running, _)));
-            }
-            _ => {}
-        }
-    }
-
     pub(super) fn note_errand(&self, step: &ErrandStep, was: Option<&Hold>, met: &mut Met) {
         let mut note = |what| *met.entry(what).or_default() += 1;
         match step {

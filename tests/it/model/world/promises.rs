@@ -7,6 +7,7 @@ use intermission::domain::event::EventKind;
 use intermission::domain::hold::HoldState;
 use intermission::domain::plan::Step;
 
+use super::gate::Heard;
 use super::windows::mask;
 use super::{Process, World};
 
@@ -101,6 +102,29 @@ impl World {
             Step::Rest { .. } | Step::Look | Step::Defer { .. } => {}
         }
         Ok(())
+    }
+
+    /// What the next steps are judged by, after this one.
+    pub(super) fn remember(&mut self, step: &Step) {
+        match step {
+            // What was told before a pause says nothing about the next one.
+            Step::Pause { .. } => {
+                (self.watch.heard, self.watch.has_waited) = (None, false);
+                self.inquiry.iter_mut().for_each(|it| it.counts = false);
+            }
+            Step::Rest { .. } => {
+                self.watch.has_waited |= matches!(self.watch.heard, Some((Heard::Running, _)));
+            }
+            // Seen, and from here on known.
+            Step::Keep { hold, .. } if hold.state == HoldState::Released => {
+                self.watch.respected |= mask(&hold.left_alone) & self.open_now();
+            }
+            Step::Keep { .. }
+            | Step::Look
+            | Step::Resume { .. }
+            | Step::Forget { .. }
+            | Step::Defer { .. } => {}
+        }
     }
 
     /// After everything, with nothing left to do.

@@ -45,7 +45,7 @@ impl World {
         let now = self.now();
         let Some(Flight::Look { mut sent, read: Some(state) }) = self.flight.take() else { return };
         match plant {
-            Plant::LookBeforeBoundary => sent.wall = now.wall,
+            Plant::LookBeforeBoundary => sent = now,
             Plant::SettleFromReading => sent.uptime = now.uptime,
             _ => {}
         }

@@ -73,6 +73,13 @@ impl World {
         }
     }
 
+    /// The windows that are open by the file and the clock, as a mask.
+    pub(super) fn open_now(&self) -> u8 {
+        let now = at(self.wall);
+        let all = self.occurrences(self.file);
+        mask(&all.into_iter().filter(|it| it.pauses <= now && now < it.closes).collect::<Vec<_>>())
+    }
+
     pub(super) fn is_covered(&self) -> bool {
         self.occurrences(self.file).iter().any(|it| it.pauses <= at(self.wall) && at(self.wall) < it.closes)
     }
