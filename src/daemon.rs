@@ -77,6 +77,11 @@ pub enum RunError {
         /// The time it was given.
         within: Duration,
     },
+    /// `run --once` did what was due, and the next start will not know of it.
+    #[error(
+        "all that was due is done, but could not be written to the ledger: the next start will look at it again"
+    )]
+    Unwritten,
 }
 
 /// A started daemon.
@@ -153,7 +158,8 @@ impl Daemon {
     }
 
     /// Passes until nothing is due, for a timer or a job that runs again and
-    /// again. Rows that only wait to settle count as done.
+    /// again. Rows that only wait to settle count as done. A file that is wrong is told
+    /// last: without it, what is held was resumed when due, and nothing was paused.
     pub async fn run_once(mut self, within: Duration) -> Result<(), RunError> {
         let deadline = self.clock.uptime() + within;
         loop {
@@ -164,14 +170,30 @@ impl Daemon {
                 if let Err(error) = self.ledger.flush().await {
                     error!(error = &error as &dyn std::error::Error, "Could not write the ledger");
                 }
+                while let Ok(heard) = self.heard.try_recv() {
+                    self.hear(heard)?;
+                }
                 self.notifying.say_last_words().await;
+                let ended = self.ended(is_done, within);
                 self.shut_down().await?;
-                return if is_done { Ok(()) } else { Err(RunError::Undone { within }) };
+                return ended;
             }
             tokio::select! {
                 Some(heard) = self.heard.recv() => self.hear(heard)?,
                 () = tokio::time::sleep(wake.sleep.min(left)) => {}
             }
+        }
+    }
+
+    /// How `run --once` ends.
+    fn ended(&self, is_done: bool, within: Duration) -> Result<(), RunError> {
+        match &self.config_error {
+            _ if !is_done => Err(RunError::Undone { within }),
+            _ if !self.reconciler.is_written() => Err(RunError::Unwritten),
+            Some(rendered) if self.config.is_none() => {
+                Err(StartError::Config { rendered: rendered.clone() }.into())
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

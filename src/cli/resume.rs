@@ -19,7 +19,7 @@ use super::socket::Socket;
 use super::table::{Mood, Rows};
 use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, file, logging, screen, times};
 use crate::clock;
-use crate::daemon::{self, Start};
+use crate::daemon::{self, RunError, Start};
 use crate::domain::event::EventKind;
 use crate::domain::hold::HoldState;
 use crate::domain::sync::{Name, SyncRef, find_sync};
@@ -128,7 +128,10 @@ fn offline(global: &Global, arguments: &Arguments) -> Outcome {
         Ok((resumed, done))
     })?;
 
-    let became = resumed.iter().map(|it| became(global, it, began)).collect::<Result<Vec<_>, _>>()?;
+    // Then all of them run again, and the ledger is the one that does not know.
+    let is_unwritten = matches!(done, Err(RunError::Unwritten));
+    let became =
+        resumed.iter().map(|it| became(global, it, began, is_unwritten)).collect::<Result<Vec<_>, _>>()?;
     match arguments.format.format {
         Format::Json => screen::say_json(&became)?,
         Format::Table if became.is_empty() => screen::say("nothing is paused")?,
@@ -178,7 +181,12 @@ fn selection(arguments: &Arguments, contents: &Contents) -> Result<Selection, Fa
 
 /// What the ledger says of a sync afterwards: its row if a resume is still
 /// owed, else the last thing that the journal tells.
-fn became(global: &Global, resumed: &Resumed, began: DateTime<Utc>) -> Result<Became, Failure> {
+fn became(
+    global: &Global,
+    resumed: &Resumed,
+    began: DateTime<Utc>,
+    is_unwritten: bool,
+) -> Result<Became, Failure> {
     let store = file::ledger(global)?;
     let row = store.contents()?.holds.into_iter().find(|it| it.sync == resumed.sync);
     let query = HistoryQuery {
@@ -192,6 +200,7 @@ fn became(global: &Global, resumed: &Resumed, began: DateTime<Utc>) -> Result<Be
     let last = store.history(&query)?.pop().map(|it| it.event);
     let owed = row.filter(|it| it.state.owes_resume());
     let (outcome, error) = match (owed, last) {
+        (Some(_), _) if is_unwritten => ("resumed", None),
         (Some(row), last) => {
             let met = row.last_error.or_else(|| last.and_then(|it| it.error));
             ("not resumed", Some(met.unwrap_or_else(|| "there was no time".to_owned())))

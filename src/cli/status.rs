@@ -16,7 +16,7 @@ use crate::domain::plan::Rules;
 use crate::domain::preflight::Preflight;
 use crate::domain::sync::Name;
 use crate::domain::zone::Zone;
-use crate::ledger::Contents;
+use crate::ledger::{Contents, OpenError};
 use crate::reconcile::{OrderReport, Report, RowReport, RowState};
 use crate::web::api::{DaemonStatus, Status};
 
@@ -85,10 +85,17 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     Ok(if arguments.exit_code && !answer.healthy { Exit::Failed } else { Exit::Success })
 }
 
-/// What the ledger alone tells. Without a ledger there is nothing to tell, and
+/// What the ledger alone tells. Without one that can be read there is nothing to tell, and
 /// that the daemon was not reached is the news.
 fn offline(global: &Global, unreached: Failure) -> Result<Answer, Failure> {
-    let Ok(store) = file::ledger(global) else { return Err(unreached) };
+    let store = match file::ledger(global) {
+        Ok(store) => store,
+        Err(Failure::Open(OpenError::Missing(_))) => return Err(unreached),
+        Err(unread) => {
+            screen::note(&sentence(&unread));
+            return Err(unreached);
+        }
+    };
     screen::note(&format!("{}; this is what the ledger says", sentence(&unreached)));
     let now = clock::wall();
     let rules = file::read(global).map_or_else(|_| Rules::default(), |it| it.config.rules());

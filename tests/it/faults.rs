@@ -7,6 +7,7 @@
 mod answers;
 mod clocks;
 mod crowd;
+mod exits;
 mod files;
 mod hostile;
 mod kill;
