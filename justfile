@@ -44,7 +44,7 @@ mutants +files="src/domain/**/*.rs src/reconcile.rs src/reconcile/**/*.rs":
 # Without a sanitizer: there is no unsafe code for one to look at.
 fuzz target *arguments:
     mkdir -p fuzz/target/found/{{target}}
-    cargo +nightly fuzz run -s none {{target}} fuzz/target/found/{{target}} fuzz/corpus/{{target}} -- -max_len=32768 -timeout=10 {{arguments}}
+    cargo +nightly fuzz run -s none {{target}} fuzz/target/found/{{target}} fuzz/corpus/{{target}} -- -max_len={{ if target == "config" { "8192" } else { "32768" } }} -timeout=10 $(ls fuzz/dictionaries/{{target}}.dict 2>/dev/null | sed s/^/-dict=/) {{arguments}}
 
 # The demonstration.
 demo:

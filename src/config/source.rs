@@ -1,14 +1,15 @@
 //! The text of a file and the places in it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Severity};
 
-/// How many diagnostics are kept. Nobody reads more, and noise has millions.
-const MOST_KEPT: usize = 1000;
+/// How many diagnostics are kept, of which a quarter is shown. Nobody reads more, and
+/// noise has millions.
+const MOST_KEPT: usize = 200;
 
 /// How many characters of a line are shown.
 const MOST_COLUMNS: usize = 120;
@@ -29,6 +30,8 @@ pub(super) struct Source<'t> {
     text: &'t str,
     // The byte at which each line starts.
     lines: Vec<usize>,
+    // Which lines are in tables whose addresses are secrets, once one of them is shown.
+    about_addresses: OnceCell<Vec<bool>>,
     found: RefCell<Vec<Diagnostic>>,
     omitted: Cell<usize>,
 }
@@ -43,7 +46,14 @@ pub(super) struct Excerpt {
 impl<'t> Source<'t> {
     pub(super) fn new(name: &str, text: &'t str) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { name: name.into(), text, lines, found: RefCell::default(), omitted: Cell::default() }
+        Self {
+            name: name.into(),
+            text,
+            lines,
+            about_addresses: OnceCell::new(),
+            found: RefCell::default(),
+            omitted: Cell::default(),
+        }
     }
 
     /// The text between two places.
@@ -148,14 +158,20 @@ impl<'t> Source<'t> {
     /// Whether a line is in a table whose addresses are secrets. Told from the
     /// text: what is wrong with the file may be the table itself.
     fn is_about_addresses(&self, line: usize) -> bool {
-        let before = self.lines[..=line].iter().rev().take(MOST_LINES);
-        let mut lines = before.map(|start| self.text[*start..].trim_start());
-        lines
-            .find_map(|it| {
-                let names_them = ADDRESSES.iter().any(|table| named(it).starts_with(table));
-                if names_them { Some(true) } else { is_header(it).then_some(false) }
-            })
-            .unwrap_or(false)
+        let about = self.about_addresses.get_or_init(|| {
+            let mut is_about = false;
+            let lines = self.text.split('\n').map(str::trim_start);
+            lines
+                .map(|it| {
+                    let name = named(it);
+                    let names_them = ADDRESSES.iter().any(|table| name.starts_with(table));
+                    // As `is_header`.
+                    is_about = names_them || is_about && (!it.starts_with('[') || name.is_empty());
+                    is_about
+                })
+                .collect()
+        });
+        about.get(line).is_some_and(|it| *it)
     }
 
     /// Whether an error was found so far.
@@ -261,9 +277,6 @@ fn bare_addresses(lower: &str) -> impl Iterator<Item = usize> {
 
 /// Tables in which every address is a secret.
 const ADDRESSES: [&str; 2] = ["notify", "heartbeat"];
-
-/// How many lines up the header of such a table is looked for.
-const MOST_LINES: usize = 1000;
 
 /// What may be shown of such a table. What follows any other key may be the
 /// address: one that is misspelt, too.
@@ -391,5 +404,6 @@ mod tests {
         check("[[notify]]\nurl_file = \"/etc/url\" x", "url_file = \"/etc/url\" x");
         check("[[notify]]\nformat = \"slak\"", "format = \"slak\"");
         check("[[notify]]\n[[window]]\nnam = \"nightly\"", "nam = \"nightly\"");
+        check(&format!("[[notify]]\n{}ulr = hush", "# of old\n".repeat(5000)), "ulr =…");
     }
 }

@@ -37,7 +37,7 @@ struct Target {
 }
 
 const TARGETS: [Target; 7] = [
-    Target { name: "config", check: config::check, noise: 1500 },
+    Target { name: "config", check: config::check, noise: 4000 },
     Target { name: "control", check: control::check, noise: 20000 },
     Target { name: "duration", check: duration::check, noise: 20000 },
     Target { name: "key", check: key::check, noise: 5000 },
@@ -77,6 +77,14 @@ fn corpus(name: &str) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// The words of a target's dictionary, in libFuzzer's form; many have none.
+fn dictionary(name: &str) -> Vec<Vec<u8>> {
+    let text = fs::read_to_string(root().join("dictionaries").join(name).with_extension("dict"));
+    let quoted = |line: &str| line.strip_prefix('"')?.strip_suffix('"').map(str::to_owned);
+    let plain = |word: String| word.replace("\\x0a", "\n").replace("\\\"", "\"").into_bytes();
+    text.unwrap_or_default().lines().filter_map(quoted).map(plain).collect()
+}
+
 #[expect(clippy::disallowed_methods, reason = "the person who runs the tests says so")]
 fn times() -> u64 {
     std::env::var("INTERMISSION_FUZZ").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
@@ -113,10 +121,11 @@ fn withstands(name: &str) {
     for (file, input) in &corpus {
         longest = longest.max(run(target, &format!("corpus/{name}/{file}"), input));
     }
+    let words = dictionary(name);
     let seeds: Vec<Vec<u8>> = corpus.into_iter().map(|(_, input)| input).collect();
     let noise = target.noise * times();
     for seed in 0..noise {
-        let input = mutation::of(&seeds, seed);
+        let input = mutation::of(&seeds, &words, seed);
         longest = longest.max(run(target, &format!("noise {seed}"), &input));
     }
     println!("{name}: {} files and {noise} of noise; the longest took {longest:?}", seeds.len());
@@ -168,6 +177,30 @@ fn every_target_of_the_fuzzer_is_run_here() {
     let programs = manifest["bin"].as_array().unwrap().iter();
     let programs: BTreeSet<String> = programs.map(|it| it["name"].as_str().unwrap().to_owned()).collect();
     assert_eq!(programs, here);
+}
+
+#[test]
+fn the_dictionary_of_the_file_has_every_key() {
+    let words = dictionary("config");
+    let mut missing = BTreeSet::new();
+    let schema = include_str!("../../src/config/schema.json");
+    keys(&serde_json::from_str(schema).expect("the schema is JSON"), &mut missing);
+    assert!(missing.contains("on_running"), "{missing:?}");
+    missing.retain(|key| !words.contains(&format!("{key} = ").into_bytes()));
+    assert!(missing.is_empty(), "fuzz/dictionaries/config.dict lacks {missing:?}");
+}
+
+/// Every key that a schema has a property for.
+fn keys(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
+    match schema {
+        serde_json::Value::Object(fields) => {
+            let named = fields.get("properties").and_then(|it| it.as_object());
+            found.extend(named.into_iter().flat_map(|it| it.keys().cloned()));
+            fields.values().for_each(|it| keys(it, found));
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|it| keys(it, found)),
+        _ => {}
+    }
 }
 
 #[test]

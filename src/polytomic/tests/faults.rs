@@ -56,6 +56,25 @@ async fn huge_headers_are_not_swallowed() {
     check(&[Act::Cut(head.into_bytes())], "unknown lost", "the connection broke").await;
 }
 
+/// Each of these would keep an impatient reader busy for ever, in small pieces.
+#[tokio::test]
+async fn what_goes_on_for_ever_before_or_after_the_body_is_given_up() {
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let whole = data(ID, false);
+    let body = format!("{chunked}{:x}\r\n{whole}\r\n", whole.len());
+    check(&[Act::Drip(b"HTTP/1.1 200 OK\r\nx: ".to_vec())], "unknown timeout", "no answer within 300ms")
+        .await;
+    check(&[Act::Drip(format!("{chunked}5").into_bytes())], "unknown timeout", "no whole answer").await;
+    // Preliminary answers that none follows.
+    let early = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".repeat(100);
+    check(&[Act::Endless(early)], "unknown timeout", "no answer within 300ms").await;
+    // Extensions of a chunk, and trailers after the last one.
+    let extension = format!("{chunked}5;{}", "x".repeat(1 << 20));
+    check(&[Act::Cut(extension.into_bytes())], "unknown malformed", "cut short").await;
+    let trailers = format!("{body}0\r\n{}", "x: y\r\n".repeat(1 << 18));
+    check(&[Act::Cut(trailers.into_bytes())], "unknown malformed", "cut short").await;
+}
+
 #[tokio::test]
 async fn what_never_left_is_refused() {
     // A port that was free a moment ago.

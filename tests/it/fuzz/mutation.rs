@@ -68,21 +68,22 @@ const NASTY: &[&[u8]] = &[
     b"SUN",
 ];
 
-/// The noise of this seed, from one of the inputs or several.
-pub(super) fn of(inputs: &[Vec<u8>], seed: u64) -> Vec<u8> {
+/// The noise of this seed, from one of the inputs or several. Words are put in that
+/// mean something there.
+pub(super) fn of(inputs: &[Vec<u8>], words: &[Vec<u8>], seed: u64) -> Vec<u8> {
     let mut rng = Rng::with_seed(seed);
     let mut input = rng.choice(inputs).expect("a corpus is not empty").clone();
     for _ in 0..=rng.usize(..6) {
-        change(&mut input, inputs, &mut rng);
+        change(&mut input, inputs, words, &mut rng);
         input.truncate(LONGEST);
     }
     input
 }
 
-fn change(input: &mut Vec<u8>, inputs: &[Vec<u8>], rng: &mut Rng) {
+fn change(input: &mut Vec<u8>, inputs: &[Vec<u8>], words: &[Vec<u8>], rng: &mut Rng) {
     let at = rng.usize(..=input.len());
     let end = rng.usize(at..=input.len().min(at + 40));
-    match rng.u8(..9) {
+    match rng.u8(..if words.is_empty() { 9 } else { 12 }) {
         0 => drop(input.drain(at..end)),
         1 => input.truncate(at),
         2 => insert(input, at, rng.choice(NASTY).expect("there are some")),
@@ -109,7 +110,12 @@ fn change(input: &mut Vec<u8>, inputs: &[Vec<u8>], rng: &mut Rng) {
                 insert(input, start, line);
             }
         }
-        _ => {
+        // There are words.
+        9.. => {
+            let word = rng.choice(words).expect("there are some");
+            insert(input, at, word);
+        }
+        8 => {
             if let Some(byte) = input.get_mut(at) {
                 *byte ^= 1 << rng.u8(..8);
             }
