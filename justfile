@@ -30,7 +30,7 @@ simulate seeds="20000":
 bench which:
     cargo bench --locked --bench bench -- {{which}}
 
-# Search the model with larger budgets: minutes, and about 1.5 GB.
+# Search the model with larger budgets: minutes, and about 3.5 GB.
 model:
     INTERMISSION_MODEL=full cargo test --locked --test it model:: -- --nocapture --test-threads=1
 
