@@ -203,6 +203,9 @@ mod tests {
             &format!("7 fields: crontab(5) has no seconds and no years; {five}"),
             "0 0 2 * * 1 2026",
         );
+        let six = " 0 0 2 * * 1 ";
+        assert_eq!(&six[six.parse::<Schedule>().unwrap_err().span], "0 0 2 * * 1");
+        assert!(format!("{:256}", "0 2 * * *").parse::<Schedule>().is_ok());
         let long = "1,".repeat(200);
         check(&long, "a schedule of 400 bytes: at most 256 are read", &long);
     }
@@ -215,6 +218,7 @@ mod tests {
             "day-of-week: 8 is outside 0-7; Sunday is 0 or 7, Monday is 1; names are safest: MON",
             "8",
         );
+        check("60 2 * * *", "minute: 60 is outside 0-59; that is minute 0 of the next hour", "60");
         check("0 2 0 * *", "day-of-month: 0 is outside 1-31", "0");
         check("0 2 * 1-13 *", "month: 13 is outside 1-12", "13");
         check(
@@ -260,6 +264,11 @@ mod tests {
             "minute: step 90 is larger than the field (0-59); it would mean just 0: write that, if it is meant",
             "*/90",
         );
+        check(
+            "0 2 1 */12 *",
+            "month: step 12 is larger than the field (1-12); it would mean just 1: write that, if it is meant",
+            "*/12",
+        );
         check("*/x * * * *", "minute: the step `x` in `*/x` is not a number", "*/x");
     }
 
@@ -288,6 +297,7 @@ mod tests {
     fn names_are_three_letters_in_their_own_field() {
         check("0 2 * * Monday", "day-of-week: names have three letters, not `Monday`; write MON", "Monday");
         check("0 2 MON * *", "day-of-month: `MON` is not a number; weekdays go into the fifth field", "MON");
+        check("0 JAN * * *", "hour: `JAN` is not a number; months go into the fourth field", "JAN");
         check("0 2 * * -1", "day-of-week: `-1` is not a number or a name of three letters", "-1");
         check("0 2.5 * * *", "hour: `2.5` is not a number", "2.5");
         check("0 2 * * 1,", "day-of-week: an element is missing in `1,`; mind the commas", "1,");
@@ -316,8 +326,27 @@ mod tests {
              months has",
             "30 2",
         );
+        check(
+            "0 2 31 4,11 *",
+            "`0 2 31 4,11 *` never happens: no selected month has such a day; choose a day that one of these \
+             months has",
+            "31 4,11",
+        );
         assert!("0 2 30 2 MON".parse::<Schedule>().is_ok(), "or any Monday");
         assert!("0 2 29 2 *".parse::<Schedule>().is_ok());
+    }
+
+    #[test]
+    fn what_is_written_twice_or_in_another_way_is_the_same() {
+        let first = |text: &str| {
+            let schedule: Schedule = text.parse().unwrap();
+            // A Thursday.
+            schedule.next_civil("2026-01-01T00:00:00".parse().unwrap()).unwrap().to_string()
+        };
+        assert_eq!(first("0,0 2 * * *"), "2026-01-01 02:00:00");
+        for sunday in ["0", "7", "SUN", "SUN-SUN", "SUN,SUN", "0,7"] {
+            assert_eq!(first(&format!("0 2 * * {sunday}")), "2026-01-04 02:00:00", "{sunday}");
+        }
     }
 
     #[test]

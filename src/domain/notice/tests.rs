@@ -93,7 +93,8 @@ fn an_attempt_that_heals_is_not_told_and_one_that_does_not_is_told_once_an_hour(
     };
     assert_eq!(count(&[failed(1, 0), failed(2, 30), failed(3, 60)], 95), 1, "three attempts at one sync");
     assert_eq!(count(&[failed(4, 600)], 700), 0, "it was told");
-    assert_eq!(count(&[failed(5, 3700)], 3800), 1, "it still fails");
+    assert_eq!(count(&[failed(5, 3500)], 3659), 0);
+    assert_eq!(count(&[failed(6, 3510)], 3660), 1, "it still fails");
 }
 
 #[test]
@@ -102,6 +103,7 @@ fn what_is_urgent_does_not_wait_for_the_rest() {
         entry(1, 0, EventKind::PauseFailed, Some("a"), Some(1)),
         entry(2, 1, EventKind::Overdue, Some("a"), Some(2)),
     ];
+    assert_eq!(wait(&entries, 1), at(2));
     let notices = told(&entries, 2);
     assert!(notices[0].title.starts_with("Window `a`: 1 OVERDUE"), "{}", notices[0].title);
     assert!(notices[0].lines()[0].starts_with("OVERDUE: sync `Sync 2`"), "{:?}", notices[0].lines());
@@ -113,6 +115,7 @@ fn news_of_yesterday_is_counted_and_not_told() {
         entry(1, 0, EventKind::Overdue, None, Some(1)),
         entry(2, 90_000, EventKind::WindowClosed, Some("a"), None),
     ];
+    assert_eq!(told(&entries[..1], 86_400).len(), 1, "a day is not too old");
     match target(DEFAULT_EVENTS).batch(&entries, &mut Heard::default(), at(90_010)) {
         Some(Batch::Tell { notices, up_to: 2, too_old: 1 }) => assert_eq!(notices.len(), 1),
         other => panic!("{other:?}"),

@@ -128,8 +128,8 @@ pub(in crate::domain) fn fixed_before(
     let now = zone.civil(before.at);
     // In a second pass, civil times that are yet to come have been already.
     let seen = match zone.resolve(now) {
-        Resolved::Fold(first, second) if second <= before.at => now.checked_add_signed(second - first)?,
-        Resolved::One(_) | Resolved::Fold(..) | Resolved::Gap(_) => now,
+        Resolved::Fold(first, second) => now.checked_add_signed(second - first)?,
+        Resolved::One(_) | Resolved::Gap(_) => now,
     };
     let mut civil = seen.checked_add_signed(TICK)?;
     loop {
@@ -137,6 +137,29 @@ pub(in crate::domain) fn fixed_before(
         let edge = Edge::fixed(zone, civil);
         if edge < before {
             return Some(edge);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn in_a_second_pass_a_fixed_time_has_been() {
+        let zone = Zone::new("America/New_York", TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").unwrap());
+        let schedule: Schedule = "30 1 * * *".parse().unwrap();
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let first_pass = at("2026-11-01T05:30:00Z");
+        for (before, expected) in [
+            ("2026-11-01T05:20:00Z", at("2026-10-31T05:30:00Z")),
+            ("2026-11-01T05:40:00Z", first_pass),
+            ("2026-11-01T06:20:00Z", first_pass),
+            ("2026-11-01T07:20:00Z", first_pass),
+        ] {
+            assert_eq!(schedule.previous(&zone, at(before)), Some(expected), "before {before}");
         }
     }
 }

@@ -312,9 +312,10 @@ impl Field {
 
     fn no_number(&self, token: Token<'_>, element: Token<'_>) -> ScheduleError {
         let (name, text) = (self.name, token.text);
-        let known = self.names.iter().find(|known| {
-            text.len() > 3 && text.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(known))
-        });
+        let known = self
+            .names
+            .iter()
+            .find(|known| text.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(known)));
         if let Some(known) = known {
             return token.fault_with(
                 format!("{name}: names have three letters, not `{text}`"),
@@ -358,7 +359,7 @@ impl Field {
 }
 
 fn bits(first: u32, last: u32, step: u32) -> u64 {
-    (first..=last).step_by(step as usize).fold(0, |set, number| set | 1 << number)
+    (first..=last).step_by(step as usize).map(|number| 1 << number).sum()
 }
 
 /// The numbers in a set, ascending.

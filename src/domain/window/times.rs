@@ -377,10 +377,10 @@ impl Times {
 
     fn end_before(&self, before: Edge) -> Option<Edge> {
         match &self.end {
-            End::After(_) => None,
+            // One that comes once is after the only start.
+            End::After(_) | End::Once(_) => None,
             End::TimeOfDay(time) => fixed_before(&self.zone, before, |civil| previous_daily(*time, civil)),
             End::Recurring(schedule) => schedule.edge_before(&self.zone, before),
-            End::Once(when) => Some(self.once(*when)).filter(|end| *end < before),
         }
     }
 
@@ -639,6 +639,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_moved_behind_a_gap_meets_what_opens_an_hour_later() {
+        // 02:00 to 03:00 becomes 03:00 to 04:00, and in between 03:00 to 03:30 is over.
+        check(every("0 2,3,4 8 3 *"), ends("0,30 3,4 8 3 *"), Dates::default(), &[("08T03:00", "08T04:30")]);
+    }
+
+    #[test]
+    fn what_happens_once_starts_once_and_ends_once() {
+        let (opens, closes) = (at("2026-03-29T02:00:00Z"), at("2026-03-29T10:00:00Z"));
+        let (start, end) = (Start::Once(When::Instant(opens)), End::Once(When::Instant(closes)));
+        let once = times(start, end, Dates::default()).unwrap();
+        let (from, until) = (at("2026-03-01T00:00:00Z"), at("2026-04-01T00:00:00Z"));
+        assert_eq!(once.starts(from, until).take(3).map(|it| it.at).collect::<Vec<_>>(), [opens]);
+        assert_eq!(once.ends(from, until).take(3).map(|it| it.at).collect::<Vec<_>>(), [closes]);
+    }
+
+    #[test]
     fn dates_say_when_it_may_start() {
         let end = || End::After(TimeDelta::hours(1));
         let dates = |first, last, skip: &[&str]| Dates {
@@ -700,6 +716,13 @@ mod tests {
              2026-03-28 22:00:00 America/New_York; swap them, or mind the year",
         );
         check_error(
+            Start::Once(local("2026-03-28T22:00:00")),
+            End::Once(local("2026-03-28T22:00:00")),
+            none(),
+            "the end, 2026-03-28 22:00:00 America/New_York, is not after the start, \
+             2026-03-28 22:00:00 America/New_York; move the end",
+        );
+        check_error(
             every("0 22 * * *"),
             End::Once(local("2026-03-28T06:00:00")),
             none(),
@@ -725,7 +748,31 @@ mod tests {
         );
         // October has 31 days, and an hour more where clocks go back in it.
         assert!(times(every("0 0 1 10 *"), ends("0 0 1 11 *"), Dates::default()).is_ok());
+        // As many hours as in 31 days, and an hour more by the calendar.
+        assert!(times(every("0 0 15 2 *"), End::After(TimeDelta::hours(31 * 24)), Dates::default()).is_ok());
         // Never closes in summer only.
         assert!(times(every("0 0 * 7,8 *"), End::After(TimeDelta::hours(24)), Dates::default()).is_err());
+    }
+
+    #[test]
+    fn an_occurrence_that_is_too_long_is_told_from_where_it_opened() {
+        let april = |start: &str, end: &str| {
+            let (start, end) = (every(start), ends(end));
+            let at = at("2026-04-15T00:00:00Z");
+            Times::new(start, end, Dates::default(), new_york(), at).unwrap_err().to_string()
+        };
+        // It has been open for long when we look.
+        assert_eq!(
+            april("0 22 * 3,4,5 *", "0 6 1 6 *"),
+            "an occurrence that opens on 2026-03-01 22:00:00 America/New_York \
+             closes on 2026-06-01 06:00:00, more than 31 days later; end it earlier"
+        );
+        // The end on the first of May is that of April, and the start then is May's.
+        assert_eq!(
+            april("0 6 1 4,5 *", "0 6 1 5,6 *"),
+            "an occurrence that opens on 2026-04-01 06:00:00 America/New_York \
+             is still open 31 days later: it never closes; the next one starts before, or just when, \
+             this one ends: end it earlier, or start it less often"
+        );
     }
 }
