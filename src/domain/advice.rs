@@ -86,13 +86,17 @@ fn note(times: &Times, occurrence: &Occurrence, change: Transition) -> Option<St
     let (opens, closes) = (zone.civil(span.opens), zone.civil(span.closes));
     let (start, end) = times.as_written(span);
     let (real, written) = (span.closes - span.opens, end - start);
+    let is_forward = change.shift > TimeDelta::zero();
+    let way = if is_forward { "forward" } else { "back" };
+    let by = spell(change.shift.abs());
     let what = if change.at == span.opens && start != opens {
         format!("{} does not exist that night: opens at {}", clock(start), clock(opens))
-    } else if change.at == span.closes && end != closes {
+    } else if change.at == span.closes && is_forward && end != closes {
         format!("{} does not exist that night: closes at {}", clock(end), clock(closes))
+    } else if change.at == span.closes && real != written {
+        format!("clocks go {way} {by} as it closes")
     } else if span.opens < change.at && change.at < span.closes {
-        let way = if change.shift > TimeDelta::zero() { "forward" } else { "back" };
-        format!("clocks go {way} {} in it", spell(change.shift.abs()))
+        format!("clocks go {way} {by} in it")
     } else {
         return None;
     };
@@ -105,7 +109,9 @@ fn note(times: &Times, occurrence: &Occurrence, change: Transition) -> Option<St
                 clock(opens + real)
             )
         }
-        End::TimeOfDay(_) | End::Recurring(_) | End::Once(_) if real != written => {
+        End::TimeOfDay(_) | End::Recurring(_) | End::Once(_)
+            if real != written && written > TimeDelta::zero() =>
+        {
             format!("{what}: lasts {}, not {}", spell(real), spell(written))
         }
         End::After(_) | End::TimeOfDay(_) | End::Recurring(_) | End::Once(_) => what,
@@ -145,7 +151,7 @@ fn clock_changes(window: &Window, now: DateTime<Utc>) -> Vec<Advice> {
     let more = told.len().saturating_sub(TOLD);
     told.truncate(TOLD);
     if more > 0 {
-        told.push(format!("and {more} more occurrences within a year in which clocks change"));
+        told.push(format!("and {more} more within a year in which clocks change"));
     }
     told.into_iter().map(|text| Advice { kind: AdviceKind::ClockChange, text }).collect()
 }
@@ -428,6 +434,64 @@ mod tests {
     }
 
     #[test]
+    fn clocks_that_change_as_it_closes_are_told_if_it_is_not_as_long_as_written() {
+        check(
+            every("0 1 8 3 *"),
+            until("03:00:00"),
+            &[
+                "the occurrence of Sun 2026-03-08 01:00: clocks go forward 1 h as it closes: lasts 1 h, not 2 h",
+            ],
+        );
+        check(every("0 3 8 3 *"), until("04:00:00"), &[]);
+        // It closes when one o'clock comes again.
+        check(every("0 1 1 11 *"), End::After(TimeDelta::hours(1)), &[]);
+    }
+
+    #[test]
+    fn a_duration_that_ends_where_clocks_say_so_needs_no_words() {
+        check(
+            every("30 2 8 3 *"),
+            End::After(TimeDelta::hours(3)),
+            &["the occurrence of Sun 2026-03-08 03:00: 02:30 does not exist that night: opens at 03:00"],
+        );
+    }
+
+    #[test]
+    fn an_end_that_follows_the_real_clock_may_close_at_an_earlier_time_of_day() {
+        let window = window(every("45 1 1 11 *"), End::Recurring("*/40 * * * *".parse().unwrap()));
+        let open = window.next_opening("2026-11-01T00:00:00Z".parse().unwrap()).unwrap();
+        // From 01:45 to the second 01:00.
+        assert_eq!(open.closes - open.opens, TimeDelta::minutes(15));
+        assert_eq!(notes(&window, &open), ["clocks go back 1 h as it closes"]);
+    }
+
+    #[test]
+    fn of_many_changes_of_the_clocks_three_are_told() {
+        // Four times that year, because of Ramadan.
+        let zone = Zone::new("Africa/Cairo", TimeZone::get("Africa/Cairo").unwrap());
+        let now = "2014-01-01T00:00:00Z".parse().unwrap();
+        let end = End::After(TimeDelta::hours(8));
+        let times = Times::new(every("0 20 * * *"), end, Dates::default(), zone, now).unwrap();
+        let window = Window { times, ..window(every("0 20 * * *"), until("06:00:00")) };
+        let told = advice(&window, now);
+        assert_eq!(told.len(), 4, "{told:?}");
+        assert_eq!(told[3].to_string(), "and 1 more within a year in which clocks change");
+    }
+
+    #[test]
+    fn a_year_is_looked_ahead_and_no_more() {
+        let changes: DateTime<Utc> = "2027-03-14T07:00:00Z".parse().unwrap();
+        let opening = window(every("*/30 2 14 3 *"), End::After(TimeDelta::minutes(10)));
+        let over = window(every("0 1 14 3 *"), End::After(TimeDelta::hours(3)));
+        let tick = TimeDelta::nanoseconds(1);
+        for (window, kind) in [(opening, AdviceKind::LostOpening), (over, AdviceKind::ClockChange)] {
+            let tells = |now| advice(&window, now).iter().any(|it| it.kind == kind);
+            assert!(tells(changes - YEAR + tick), "{kind:?}");
+            assert!(!tells(changes - YEAR), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn a_wildcard_in_a_missing_hour_loses_its_opening() {
         check(
             every("*/30 2 * * *"),
@@ -436,6 +500,45 @@ mod tests {
                and starts with `*` are not moved; write the minutes out (`0 2`, not `*/15 2`)"],
         );
         check(every("*/30 2-3 * * *"), End::After(TimeDelta::minutes(10)), &[]);
+    }
+
+    #[test]
+    fn a_start_just_after_the_gap_is_another_chance() {
+        // On Lord Howe clocks go from 02:00 to 02:30.
+        let lord_howe = TimeZone::posix("<+1030>-10:30<+11>-11,M10.1.0,M4.1.0").unwrap();
+        let zone = Zone::new("Australia/Lord_Howe", lord_howe);
+        let end = End::After(TimeDelta::minutes(5));
+        let times = Times::new(every("*/30 2 * * *"), end, Dates::default(), zone, now()).unwrap();
+        assert_eq!(lost_openings(&times, now()), None);
+    }
+
+    #[test]
+    fn an_opening_that_is_lost_on_a_day_on_which_it_may_not_start_is_no_matter() {
+        let skip = BTreeSet::from([NaiveDate::from_ymd_opt(2026, 3, 8).unwrap()]);
+        let dates = Dates { skip, ..Dates::default() };
+        let end = End::After(TimeDelta::minutes(10));
+        let times = Times::new(every("*/30 2 * * *"), end, dates, new_york(), now()).unwrap();
+        assert_eq!(lost_openings(&times, now()), None);
+    }
+
+    #[test]
+    fn half_of_the_time_is_not_mostly() {
+        let told = advice(&window(every("0 6 * * *"), End::After(TimeDelta::hours(12))), now());
+        assert!(told.iter().all(|it| it.kind != AdviceKind::MostlyOpen), "{told:?}");
+    }
+
+    #[test]
+    fn a_few_ends_that_close_nothing_are_no_mistake() {
+        let end = |hours: &str| End::Recurring(format!("0 {hours} * * *").parse().unwrap());
+        let idle = |hours: &str| {
+            let told = advice(&window(every("0 22 * * *"), end(hours)), now());
+            told.iter().find(|it| it.kind == AdviceKind::IdleEnds).map(ToString::to_string)
+        };
+        assert_eq!(idle("1,7,13,19"), None);
+        assert_eq!(
+            idle("1,7,13,19,20").as_deref(),
+            Some("4 of every 5 of its end times close nothing; it closes at the first one after the start")
+        );
     }
 
     #[test]

@@ -85,6 +85,47 @@ fn what_is_the_same_differs_in_nothing() {
 }
 
 #[test]
+fn what_differs_in_one_respect_is_not_the_same() {
+    let all = Difference::between(
+        &outlook(&[], at("05T23:00")),
+        &outlook(&[window("night", "0 22 * * *", 8, &[1, 2])], at("05T23:00")),
+        at("05T23:00"),
+        None,
+    );
+    let none = Difference { now: vec![], windows: vec![], pauses: vec![] };
+    assert!(none.is_empty());
+    assert!(!Difference { now: all.now.clone(), ..none.clone() }.is_empty());
+    assert!(!Difference { windows: all.windows.clone(), ..none.clone() }.is_empty());
+    assert!(!Difference { pauses: all.pauses.clone(), ..none }.is_empty());
+    assert_eq!([Becomes::Paused, Becomes::Resumed].map(|it| all.at_once(it)), [2, 0]);
+}
+
+#[test]
+fn a_window_differs_by_its_syncs_keys_or_times_alone() {
+    let night = |hours, syncs: &[u128]| window("night", "0 22 * * *", hours, syncs);
+    let described = Window { description: Some("CHG-1".to_owned()), ..night(2, &[1]) };
+    for (before, after) in [
+        (night(2, &[1]), night(2, &[1, 2])),
+        (night(2, &[1, 2]), night(2, &[1])),
+        (night(2, &[1]), night(3, &[1])),
+        (night(2, &[1]), described),
+    ] {
+        assert_eq!(difference(from_ref(&before), from_ref(&after), noon()).windows.len(), 1, "{after:?}");
+    }
+}
+
+#[test]
+fn an_occurrence_counts_from_its_pause_until_just_before_it_closes() {
+    let night = |syncs: &[u128]| window("night", "0 22 * * *", 2, syncs);
+    let before = [Window { lead: TimeDelta::minutes(30), ..night(&[1]) }];
+    let resumed = |time: &str| {
+        let now = at(time);
+        difference(&before, &[], now).at_once(Becomes::Resumed)
+    };
+    assert_eq!(["05T21:29", "05T21:30", "05T23:59", "06T00:00"].map(resumed), [0, 1, 1, 0]);
+}
+
+#[test]
 fn occurrences_are_added_removed_or_moved() {
     let nightly = |start: &str| window("w", start, 2, &[1]);
     let on = |day: u32| format!("0 22 {day} 5 *");
