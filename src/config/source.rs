@@ -163,10 +163,8 @@ impl<'t> Source<'t> {
             let lines = self.text.split('\n').map(str::trim_start);
             lines
                 .map(|it| {
-                    let name = named(it);
-                    let names_them = ADDRESSES.iter().any(|table| name.starts_with(table));
-                    // As `is_header`.
-                    is_about = names_them || is_about && (!it.starts_with('[') || name.is_empty());
+                    let names_them = || ADDRESSES.iter().any(|table| named(it).starts_with(table));
+                    is_about = names_them() || is_about && !is_header(it);
                     is_about
                 })
                 .collect()

@@ -449,7 +449,7 @@ impl Times {
                 End::After(_) | End::TimeOfDay(_) => is_short(first),
                 // No week has a start that this one lacks.
                 End::Recurring(end)
-                    if schedule.is_weekly() && end.is_weekly() && self.dates.skip.is_empty() =>
+                    if schedule.is_weekly() && end.is_weekly() && self.dates.leave_whole_weeks() =>
                 {
                     let until = later(first.at, TimeDelta::weeks(1));
                     iter::successors(Some(first), |start| self.start_after(*start))
@@ -506,6 +506,11 @@ impl Dates {
     /// Whether an occurrence may start on this date.
     pub fn allow(&self, date: NaiveDate) -> bool {
         matches!(self.verdict(date), Verdict::Starts)
+    }
+
+    /// Whether the week after a start has all the starts that any week has.
+    fn leave_whole_weeks(&self) -> bool {
+        self.skip.is_empty() && self.last.is_none()
     }
 
     fn verdict(&self, date: NaiveDate) -> Verdict {
@@ -652,6 +657,16 @@ mod tests {
         let (from, until) = (at("2026-03-01T00:00:00Z"), at("2026-04-01T00:00:00Z"));
         assert_eq!(once.starts(from, until).take(3).map(|it| it.at).collect::<Vec<_>>(), [opens]);
         assert_eq!(once.ends(from, until).take(3).map(|it| it.at).collect::<Vec<_>>(), [closes]);
+    }
+
+    #[test]
+    fn what_began_before_the_last_week_is_merged_with_what_it_meets() {
+        let last = Dates { last: Some(date("2026-03-06")), ..Dates::default() };
+        // From Tuesday on only Friday's start is left, which is short; Monday's meets it.
+        let tuesday = at("2026-03-03T17:00:00Z");
+        let start = every("0 6 * * MON,FRI");
+        let times = Times::new(start, ends("0 6,12 * * FRI"), last, new_york(), tuesday).unwrap();
+        assert_eq!(times.covering(tuesday).map(|it| it.closes), Some(at("2026-03-06T17:00:00Z")));
     }
 
     #[test]
