@@ -363,16 +363,18 @@ impl Daemon {
     }
 
     fn headline(&self) -> String {
-        let report = self.reconciler.report(self.clock.now());
-        let next =
-            report.next_change.map(|at| format!("; next change {}", at.format("%a %Y-%m-%d %H:%M:%SZ")));
+        let state = self.reconciler.headline(self.clock.now());
+        let next = self
+            .reconciler
+            .next_change()
+            .map(|at| format!("; next change {}", at.format("%a %Y-%m-%d %H:%M:%SZ")));
         let trouble = match (&self.config, &self.config_error) {
             (_, None) => "",
             (Some(_), Some(_)) => "; the configuration file is wrong, the one before it is in force",
             (None, Some(_)) => "; NO CONFIGURATION IN FORCE: what is held is resumed, nothing is paused",
         };
         let clock = if self.is_clock_wrong { "; THE CLOCK IS WRONG: nothing is paused" } else { "" };
-        format!("{}{}{trouble}{clock}", report.headline(), next.unwrap_or_default())
+        format!("{}{}{trouble}{clock}", state, next.unwrap_or_default())
     }
 
     /// Keeps `systemctl status` true, but not with every answer of thousands.

@@ -51,7 +51,7 @@ pub use operator::{NotForgotten, Resumed, Selection};
 pub use orders::{NotExempt, Terms};
 pub use planned::Planned;
 pub use preflight::PreflightRule;
-pub use report::{OrderReport, Report, RowReport, RowState};
+pub use report::{OrderReport, Report, RowReport, RowState, headline};
 pub use sweep::SWEPT_FROM;
 pub use why::{Holder, Wanted, Why};
 pub use withdrawn::Withdrawn;
@@ -338,6 +338,11 @@ impl Reconciler {
             orders => Arc::new(it.with_orders(orders)),
         });
         self.is_outdated = true;
+    }
+
+    /// When anything is next due to change; `None` if nothing is foreseen.
+    pub fn next_change(&self) -> Option<DateTime<Utc>> {
+        self.next_change
     }
 
     /// The windows in force. None without a configuration.

@@ -53,11 +53,11 @@ fn fill(store: &mut Store, entries: usize) {
         let changes: Vec<_> = (0..SYNCS * 2)
             .map(|nth| {
                 let kind = if nth < SYNCS { EventKind::Paused } else { EventKind::Resumed };
-                let sync = intermission::domain::sync::SyncRef {
-                    organization: "default".into(),
-                    kind: intermission::domain::sync::SyncKind::Model,
-                    id: simulator::id(nth % SYNCS),
-                };
+                let sync = intermission::domain::sync::SyncRef::new(
+                    "default".into(),
+                    intermission::domain::sync::SyncKind::Model,
+                    simulator::id(nth % SYNCS),
+                );
                 Change::new().record(at, Event { sync: Some(sync), ..Event::new(kind) })
             })
             .collect();

@@ -65,11 +65,8 @@ fn heard(query: &str) -> Option<HistoryRequest> {
 
 /// Whatever a sync is called by: one that is known is meant, or none.
 fn check_name(text: &str) {
-    let sync = |organization: &str, id| SyncRef {
-        organization: organization.into(),
-        kind: SyncKind::Model,
-        id: Uuid::from_u128(id),
-    };
+    let sync =
+        |organization: &str, id| SyncRef::new(organization.into(), SyncKind::Model, Uuid::from_u128(id));
     let known = [sync("default", 1), sync("default", 2), sync("emea", 1)];
     let named = known.iter().zip([Some("Contacts"), None, Some("Leads")]);
     match find_sync(text, named) {

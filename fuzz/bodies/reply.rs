@@ -200,5 +200,5 @@ fn line(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn sync() -> SyncRef {
-    SyncRef { organization: "default".into(), kind: SyncKind::Model, id: ID }
+    SyncRef::new("default".into(), SyncKind::Model, ID)
 }

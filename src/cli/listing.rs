@@ -62,7 +62,7 @@ pub(super) fn uncovered(calendar: &Calendar, lists: &Lists) -> Vec<String> {
             found.and_then(|it| it.name.clone()).unwrap_or_else(|| format!("{id}"))
         };
         for it in all {
-            let of = |kind, id| SyncRef { organization: organization.clone(), kind, id };
+            let of = |kind, id| SyncRef::new(organization.clone(), kind, id);
             if calendar.windows_of(&of(it.kind, it.id)).next().is_some() {
                 continue;
             }

@@ -17,7 +17,7 @@ use crate::domain::preflight::Preflight;
 use crate::domain::sync::Name;
 use crate::domain::zone::Zone;
 use crate::ledger::{Contents, OpenError};
-use crate::reconcile::{OrderReport, Report, RowReport, RowState};
+use crate::reconcile::{OrderReport, Report, RowReport, RowState, headline};
 use crate::web::api::{DaemonStatus, Status};
 
 #[derive(Debug, Args)]
@@ -172,8 +172,7 @@ impl View<'_> {
     }
 
     fn headline(&self, answer: &Answer) -> String {
-        let report = Report { next_change: answer.next_change, syncs: answer.syncs.clone(), orders: vec![] };
-        let mut first = capitalized(&report.headline());
+        let mut first = capitalized(&headline(answer.syncs.iter()));
         if let Some(at) = answer.next_change {
             let next = format!("next change {}", times::show_with_distance(at, self.zone, self.now));
             let fits = self.width.is_none_or(|width| first.len() + next.len() + 2 <= width);

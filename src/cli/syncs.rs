@@ -98,7 +98,7 @@ fn lines(arguments: &Arguments, calendar: &Calendar, lists: &Lists) -> Vec<Line>
 
 impl Line {
     fn of(organization: &Name, it: &Listed, calendar: &Calendar) -> Self {
-        let sync = SyncRef { organization: organization.clone(), kind: it.kind, id: it.id };
+        let sync = SyncRef::new(organization.clone(), it.kind, it.id);
         Self {
             organization: organization.clone(),
             kind: it.kind,

@@ -226,7 +226,7 @@ impl Reading<'_, '_> {
                 match self.sync(key, value, &mut seen) {
                     Some(id) => {
                         let organization = organization.clone().unwrap_or_else(|| Name::from(""));
-                        syncs.insert(SyncRef { organization, kind, id });
+                        syncs.insert(SyncRef::new(organization, kind, id));
                     }
                     None => is_whole = false,
                 }

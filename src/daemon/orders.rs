@@ -85,7 +85,7 @@ impl Daemon {
     /// The syncs that are told of, and those that something asks to pause.
     fn touched_now(&self) -> BTreeSet<SyncRef> {
         let now = self.clock.now();
-        let sync = |organization: Name, kind, id| SyncRef { organization, kind, id };
+        let sync = |organization: Name, kind, id| SyncRef::new(organization, kind, id);
         let told = self.reconciler.report(now).syncs;
         let told = told.into_iter().map(|it| sync(it.organization, it.kind, it.id));
         self.reconciler.touched(now).into_iter().chain(told).collect()
@@ -143,7 +143,7 @@ impl Daemon {
                 format!("no window and no row names sync `{text}`: say `--kind model` or `--kind bulk`");
             return Err(not_found(told));
         };
-        Ok(SyncRef { organization, kind, id })
+        Ok(SyncRef::new(organization, kind, id))
     }
 
     /// Whose sync each name was taken for. Of each organization only those names
@@ -154,7 +154,7 @@ impl Daemon {
         }
         let is_name = |text: &&String| !text.contains('/') && Uuid::parse_str(text.trim()).is_err();
         let note = |text: &String| {
-            let organization = self.find(text).ok()?.organization;
+            let organization = self.find(text).ok()?.organization.clone();
             Some(format!(
                 "`{text}` is the sync of organization `{organization}`; of another organization, one that no window \
                  covers is not known by its name here: give its `organization/id`"

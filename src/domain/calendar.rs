@@ -690,7 +690,7 @@ mod tests {
     }
 
     fn sync(number: u128) -> SyncRef {
-        SyncRef { organization: "default".into(), kind: SyncKind::Model, id: Uuid::from_u128(number) }
+        SyncRef::new("default".into(), SyncKind::Model, Uuid::from_u128(number))
     }
 
     fn window(name: &str, start: &str, hours: i64, syncs: &[u128]) -> Window {

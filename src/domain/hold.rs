@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn hold(state: HoldState) -> Hold {
-        let sync = SyncRef { organization: "default".into(), kind: SyncKind::Model, id: Uuid::from_u128(7) };
+        let sync = SyncRef::new("default".into(), SyncKind::Model, Uuid::from_u128(7));
         let organization = Arc::new(Organization::example());
         let mut hold = Case::new(sync).new_hold(&organization, state, at(100));
         hold.serve(&Pause { holders: vec![occurrence("a", 100, 200)], until: at(200) });

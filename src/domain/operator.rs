@@ -227,10 +227,8 @@ mod tests {
 
     #[test]
     fn an_order_is_about_all_or_names_its_syncs_one_by_one() {
-        let sync = |number| SyncRef {
-            organization: "default".into(),
-            kind: super::super::sync::SyncKind::Model,
-            id: uuid::Uuid::from_u128(number),
+        let sync = |number| {
+            SyncRef::new("default".into(), super::super::sync::SyncKind::Model, uuid::Uuid::from_u128(number))
         };
         let one = BTreeSet::from([sync(1)]);
         let extend = What::Extend { window: "w".into(), opens: at(0) };

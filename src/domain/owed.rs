@@ -109,7 +109,7 @@ mod tests {
     /// What is owed after these events about one sync.
     #[track_caller]
     fn check(kinds: &[EventKind], expected: Option<Claim>) {
-        let sync = SyncRef { organization: "default".into(), kind: SyncKind::Model, id: uuid::Uuid::nil() };
+        let sync = SyncRef::new("default".into(), SyncKind::Model, uuid::Uuid::nil());
         let event = |kind: &EventKind| Event { sync: Some(sync.clone()), ..Event::new(*kind) };
         let events: Vec<Event> = kinds.iter().map(event).collect();
         let found = unfinished(events.iter().map(|event| (DateTime::UNIX_EPOCH, event)));

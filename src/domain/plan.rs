@@ -173,7 +173,7 @@ impl Want {
 pub fn next_step(case: &Case, turn: &Turn) -> Step {
     let want = Want::of(turn.desired, case.hold.as_ref());
     let decision = Decision { case, turn, want: &want };
-    match &case.evidence {
+    match case.evidence.as_deref() {
         Some(Evidence::Answered { active: false, verdict: Verdict::Applied, .. }) => decision.paused(),
         Some(Evidence::Answered { active: true, sent, verdict: Verdict::Applied }) => {
             decision.resumed(*sent, EventKind::Resumed, None)

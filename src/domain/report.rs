@@ -174,8 +174,7 @@ mod tests {
     }
 
     fn report(number: u128, name: &str, ending: Ending) -> SyncReport {
-        let sync =
-            SyncRef { organization: "default".into(), kind: SyncKind::Model, id: Uuid::from_u128(number) };
+        let sync = SyncRef::new("default".into(), SyncKind::Model, Uuid::from_u128(number));
         let name = name.to_owned();
         let (missed, completed, next) = (None, None, None);
         SyncReport { window: "w".into(), opens: at(0), sync, name, ending, missed, completed, next }

@@ -238,7 +238,7 @@ mod tests {
 
     fn seen(number: u128, kind: SyncKind, name: &str, connections: &[u128]) -> Seen {
         Seen {
-            sync: SyncRef { organization: "default".into(), kind, id: Uuid::from_u128(number) },
+            sync: SyncRef::new("default".into(), kind, Uuid::from_u128(number)),
             name: Some(name.to_owned()),
             connections: connections.iter().map(|it| Uuid::from_u128(*it)).collect(),
         }
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn another_organizations_sync_of_the_same_id_is_not_selected() {
         let mut other = all();
-        other[0].sync.organization = "emea".into();
+        other[0].sync = SyncRef::new("emea".into(), other[0].sync.kind, other[0].sync.id);
         let found = select(vec![Selector::default()], &[]).resolve(&"a".into(), &other, DateTime::UNIX_EPOCH);
         assert_eq!(numbers(&found), [2, 3, 4]);
     }

@@ -1,6 +1,7 @@
 //! Syncs and how they are named: the nouns everything else speaks in.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -76,9 +77,48 @@ impl fmt::Display for SyncKind {
     }
 }
 
-/// Which sync: enough to tell it from every other one.
+/// Which sync: enough to tell it from every other one. It is kept in many places
+/// at once (a row, timers, queues), so all of them share one allocation.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "SyncIdentity", into = "SyncIdentity")]
+pub struct SyncRef(Arc<SyncIdentity>);
+
+impl SyncRef {
+    /// The sync of this kind and id in an organization.
+    pub fn new(organization: Name, kind: SyncKind, id: Uuid) -> Self {
+        SyncIdentity { organization, kind, id }.into()
+    }
+}
+
+impl Deref for SyncRef {
+    type Target = SyncIdentity;
+
+    fn deref(&self) -> &SyncIdentity {
+        &self.0
+    }
+}
+
+impl From<SyncIdentity> for SyncRef {
+    fn from(identity: SyncIdentity) -> Self {
+        Self(Arc::new(identity))
+    }
+}
+
+impl From<SyncRef> for SyncIdentity {
+    fn from(sync: SyncRef) -> Self {
+        Arc::unwrap_or_clone(sync.0)
+    }
+}
+
+impl fmt::Debug for SyncRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// What tells a sync from every other one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SyncRef {
+pub struct SyncIdentity {
     /// The organization it belongs to, as the configuration calls it.
     pub organization: Name,
     /// Model or bulk.
@@ -166,7 +206,7 @@ mod tests {
     use super::*;
 
     fn sync(organization: &str, id: u128) -> SyncRef {
-        SyncRef { organization: organization.into(), kind: SyncKind::Model, id: Uuid::from_u128(id) }
+        SyncRef::new(organization.into(), SyncKind::Model, Uuid::from_u128(id))
     }
 
     #[test]

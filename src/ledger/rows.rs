@@ -186,11 +186,7 @@ pub(super) fn hold(
     // process counts from its own start.
     let mark = |column| row.get::<_, bool>(column).map(|it| it.then_some(Duration::ZERO));
     Ok(Hold {
-        sync: SyncRef {
-            organization: name(row, "organization")?,
-            kind: with(row, "kind", kind)?,
-            id: with(row, "sync", parsed)?,
-        },
+        sync: SyncRef::new(name(row, "organization")?, with(row, "kind", kind)?, with(row, "sync", parsed)?),
         name: row.get("name")?,
         organization: organization(row.get("organization_version")?)
             .ok_or_else(|| unreadable(row, "organization_version"))?,
@@ -259,11 +255,11 @@ pub(super) fn starts(after: After) -> u8 {
 /// look at its sync and to resume it. In doubt it is ours, and due. It says so
 /// of itself until something succeeds.
 pub(super) fn salvaged(row: &Row<'_>, organizations: &HashMap<i64, Arc<Organization>>) -> Option<Hold> {
-    let sync = SyncRef {
-        organization: name(row, "organization").ok()?,
-        kind: with(row, "kind", kind).ok()?,
-        id: with(row, "sync", parsed).ok()?,
-    };
+    let sync = SyncRef::new(
+        name(row, "organization").ok()?,
+        with(row, "kind", kind).ok()?,
+        with(row, "sync", parsed).ok()?,
+    );
     let version: Option<i64> = row.get("organization_version").ok();
     // Never another one's: a key goes only where it belongs.
     let organization = version.and_then(|it| organizations.get(&it)).or_else(|| {
@@ -352,11 +348,7 @@ pub(super) fn report(row: &Row<'_>) -> Result<SyncReport> {
     Ok(SyncReport {
         window: name(row, "window")?,
         opens: instant(row, "opens")?,
-        sync: SyncRef {
-            organization: name(row, "organization")?,
-            kind: with(row, "kind", kind)?,
-            id: with(row, "sync", parsed)?,
-        },
+        sync: SyncRef::new(name(row, "organization")?, with(row, "kind", kind)?, with(row, "sync", parsed)?),
         name: row.get("name")?,
         missed: optional_instant(row, "missed")?,
         completed: optional_instant(row, "completed")?,
@@ -386,9 +378,7 @@ pub(super) fn order(row: &Row<'_>) -> Result<Order> {
 
 pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
     let sync = match optional(row, "sync", parsed)? {
-        Some(id) => {
-            Some(SyncRef { organization: name(row, "organization")?, kind: with(row, "kind", kind)?, id })
-        }
+        Some(id) => Some(SyncRef::new(name(row, "organization")?, with(row, "kind", kind)?, id)),
         None => None,
     };
     let event = Event {

@@ -155,7 +155,7 @@ pub struct Listed {
 impl Listed {
     /// What selectors look at.
     pub fn seen(&self, organization: &Name) -> Seen {
-        let sync = SyncRef { organization: organization.clone(), kind: self.kind, id: self.id };
+        let sync = SyncRef::new(organization.clone(), self.kind, self.id);
         Seen { sync, name: self.name.clone(), connections: self.connections.clone() }
     }
 

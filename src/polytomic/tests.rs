@@ -57,7 +57,7 @@ fn always(key: &'static str) -> KeyReader {
 }
 
 fn sync(kind: SyncKind) -> SyncRef {
-    SyncRef { organization: "default".into(), kind, id: ID.parse().unwrap() }
+    SyncRef::new("default".into(), kind, ID.parse().unwrap())
 }
 
 fn model() -> SyncRef {

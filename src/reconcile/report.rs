@@ -1,5 +1,6 @@
 //! What is told of the state of things: `status`, the page, the log.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -178,24 +179,25 @@ impl Report {
     pub fn has_trouble(&self) -> bool {
         self.syncs.iter().any(RowReport::is_trouble)
     }
+}
 
-    /// The state of things in a sentence.
-    pub fn headline(&self) -> String {
-        let count = |wanted: fn(&RowReport) -> bool| self.syncs.iter().filter(|it| wanted(it)).count();
-        let overdue = count(|it| it.overdue_seconds > 0);
-        let failing = count(|it| it.overdue_seconds == 0 && it.is_trouble());
-        let held = count(|it| it.state == RowState::Held);
-        let moving = count(|it| matches!(it.state, RowState::Pausing | RowState::Resuming));
-        let mut parts = Vec::new();
-        for (number, what) in
-            [(overdue, "overdue"), (failing, "failing"), (held, "paused"), (moving, "changing")]
-        {
-            if number > 0 {
-                parts.push(format!("{number} {what}"));
-            }
-        }
-        if parts.is_empty() { "nothing is paused".to_owned() } else { parts.join(", ") }
+/// The state of these rows in a sentence.
+pub fn headline<R: Borrow<RowReport>>(rows: impl Iterator<Item = R>) -> String {
+    let (mut overdue, mut failing, mut held, mut moving) = (0, 0, 0, 0);
+    for row in rows {
+        let row = row.borrow();
+        overdue += usize::from(row.overdue_seconds > 0);
+        failing += usize::from(row.overdue_seconds == 0 && row.is_trouble());
+        held += usize::from(row.state == RowState::Held);
+        moving += usize::from(matches!(row.state, RowState::Pausing | RowState::Resuming));
     }
+    let parts = [(overdue, "overdue"), (failing, "failing"), (held, "paused"), (moving, "changing")];
+    let told: Vec<_> = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{number} {what}"))
+        .collect();
+    if told.is_empty() { "nothing is paused".to_owned() } else { told.join(", ") }
 }
 
 impl RowReport {
@@ -260,10 +262,19 @@ pub(super) fn opens_later<'a>(
 }
 
 impl Reconciler {
+    /// The state of things now, in a sentence.
+    pub fn headline(&self, now: Moment) -> String {
+        headline(self.rows(now))
+    }
+
+    /// One after the other: thousands of them at once are megabytes.
+    fn rows(&self, now: Moment) -> impl Iterator<Item = RowReport> {
+        self.cases.values().filter_map(move |case| self.row_of(case, now))
+    }
+
     /// The state of things now.
     pub fn report(&self, now: Moment) -> Report {
-        let mut syncs: Vec<RowReport> =
-            self.cases.values().filter_map(|case| self.row_of(case, now)).collect();
+        let mut syncs: Vec<RowReport> = self.rows(now).collect();
         syncs.extend(self.exempt_rows(now));
         let orders = self.orders.iter().filter(|it| now.wall < it.until).map(OrderReport::from).collect();
         Report { next_change: self.next_change, syncs, orders }

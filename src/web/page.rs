@@ -366,7 +366,7 @@ fn sync_url(it: &SyncRef) -> String {
 
 /// Which sync a row is about.
 fn row_sync(row: &RowReport) -> SyncRef {
-    SyncRef { organization: row.organization.clone(), kind: row.kind, id: row.id }
+    SyncRef::new(row.organization.clone(), row.kind, row.id)
 }
 
 /// What its badge says.
@@ -442,7 +442,7 @@ fn change(it: &Snapshot, line: &JournalLine) -> Markup {
         b { (line.event.replace('_', " ")) }
         @match (&line.organization, line.kind, line.id) {
             (Some(organization), Some(kind), Some(id)) => {
-                " " (sync::link(&SyncRef { organization: organization.clone(), kind, id }, &line.name.clone().unwrap_or_else(|| id.to_string())))
+                " " (sync::link(&SyncRef::new(organization.clone(), kind, id), &line.name.clone().unwrap_or_else(|| id.to_string())))
             }
             _ => { @if let Some(name) = &line.name { " " (name) } }
         }

@@ -126,7 +126,7 @@ fn overdue_hold(url: &str, key: &Path) -> Hold {
         proxy: Proxy::None,
     };
     Hold {
-        sync: SyncRef { organization: "default".into(), kind: SyncKind::Model, id: SYNC },
+        sync: SyncRef::new("default".into(), SyncKind::Model, SYNC),
         name: Some("Contacts".to_owned()),
         organization: Arc::new(organization),
         state: HoldState::Held,

@@ -51,7 +51,7 @@ fn after(seconds: u32) -> Moment {
 }
 
 fn sync(number: usize) -> SyncRef {
-    SyncRef { organization: "default".into(), kind: SyncKind::Model, id: Uuid::from_u128(number as u128 + 1) }
+    SyncRef::new("default".into(), SyncKind::Model, Uuid::from_u128(number as u128 + 1))
 }
 
 fn once(name: &str, opens: DateTime<Utc>, length: TimeDelta, syncs: impl Iterator<Item = usize>) -> Window {

@@ -74,7 +74,7 @@ fn policy(n: i64) -> RunPolicy {
 }
 
 fn sync(n: u128) -> SyncRef {
-    SyncRef { organization: "default".into(), kind: SyncKind::Model, id: Uuid::from_u128(n) }
+    SyncRef::new("default".into(), SyncKind::Model, Uuid::from_u128(n))
 }
 
 fn hold(n: u128) -> Hold {
@@ -241,7 +241,7 @@ prop_compose! {
     ) -> Hold {
         let kind = if bulk { SyncKind::Bulk } else { SyncKind::Model };
         Hold {
-            sync: SyncRef { organization: organization.name.clone(), kind, id: Uuid::from_u128(id) },
+            sync: SyncRef::new(organization.name.clone(), kind, Uuid::from_u128(id)),
             name,
             organization: Arc::new(organization),
             state,
@@ -756,7 +756,7 @@ fn a_journal() -> Store {
         kind,
         ..paused(n)
     };
-    let emea = SyncRef { organization: "emea".into(), ..sync(1) };
+    let emea = SyncRef::new("emea".into(), SyncKind::Model, sync(1).id);
     let change = Change::new()
         .record(minute(0), Event::new(EventKind::DaemonStarted))
         .record(minute(1), about(1, "orders", "nightly", EventKind::Paused))
@@ -967,7 +967,7 @@ fn orders() -> Vec<Order> {
         by: "operator (uid 0, login uid 1000)".to_owned(),
         what,
     };
-    let syncs = BTreeSet::from([sync(1), SyncRef { kind: SyncKind::Bulk, ..sync(2) }]);
+    let syncs = BTreeSet::from([sync(1), SyncRef::new("default".into(), SyncKind::Bulk, sync(2).id)]);
     vec![
         order(1, What::Pause { syncs: syncs.clone() }),
         order(2, What::Extend { window: "nightly".into(), opens: minute(-60) }),
@@ -1013,7 +1013,7 @@ fn what_a_window_selects_is_remembered_until_it_is_dropped() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger.db");
     let seen = |id, name: Option<&str>| Seen {
-        sync: SyncRef { organization: "default".into(), kind: SyncKind::Bulk, id: Uuid::from_u128(id) },
+        sync: SyncRef::new("default".into(), SyncKind::Bulk, Uuid::from_u128(id)),
         name: name.map(str::to_owned),
         connections: vec![Uuid::from_u128(9)],
     };
@@ -1072,7 +1072,7 @@ fn what_came_of_a_window_is_remembered_until_it_is_told() {
     let report = |window: &str, opens, id, missed: Option<DateTime<Utc>>| SyncReport {
         window: window.into(),
         opens,
-        sync: SyncRef { organization: "default".into(), kind: SyncKind::Bulk, id: Uuid::from_u128(id) },
+        sync: SyncRef::new("default".into(), SyncKind::Bulk, Uuid::from_u128(id)),
         name: "Leads".to_owned(),
         ending: if missed.is_some() { Ending::RunsAgain } else { Ending::WasOff },
         missed,

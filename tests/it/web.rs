@@ -50,7 +50,7 @@ fn id(number: u128) -> Uuid {
 }
 
 fn sync(number: u128) -> SyncRef {
-    SyncRef { organization: Name::from("default"), kind: SyncKind::Model, id: id(number) }
+    SyncRef::new(Name::from("default"), SyncKind::Model, id(number))
 }
 
 /// The calendar of a configuration file.

@@ -162,8 +162,7 @@ mod tests {
     use crate::domain::sync::SyncKind;
 
     fn named(organization: &str, id: u128, name: Option<&str>) -> NamedSync {
-        let sync =
-            SyncRef { organization: organization.into(), kind: SyncKind::Model, id: Uuid::from_u128(id) };
+        let sync = SyncRef::new(organization.into(), SyncKind::Model, Uuid::from_u128(id));
         NamedSync { sync, name: name.map(str::to_owned) }
     }
 

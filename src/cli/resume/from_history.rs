@@ -137,9 +137,7 @@ fn read(path: &Path) -> Result<Vec<(DateTime<Utc>, Event)>, Failure> {
 fn event(line: &JournalLine) -> Option<Event> {
     let kind = line.event.parse::<EventKind>().ok()?;
     let sync = match (&line.organization, line.kind, line.id) {
-        (Some(organization), Some(kind), Some(id)) => {
-            Some(SyncRef { organization: organization.clone(), kind, id })
-        }
+        (Some(organization), Some(kind), Some(id)) => Some(SyncRef::new(organization.clone(), kind, id)),
         _ => None,
     };
     Some(Event { sync, name: line.name.clone(), window: line.window.clone(), ..Event::new(kind) })
@@ -203,7 +201,7 @@ async fn resume_all(asked: Vec<(Owed, Result<Client, String>)>, arguments: &Argu
             };
             let Owed { sync, name, window, at, .. } = owed;
             Line {
-                organization: sync.organization,
+                organization: sync.organization.clone(),
                 kind: sync.kind,
                 id: sync.id,
                 name,

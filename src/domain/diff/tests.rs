@@ -23,7 +23,7 @@ fn noon() -> DateTime<Utc> {
 }
 
 fn sync(id: u128) -> SyncRef {
-    SyncRef { organization: "default".into(), kind: SyncKind::Model, id: Uuid::from_u128(id) }
+    SyncRef::new("default".into(), SyncKind::Model, Uuid::from_u128(id))
 }
 
 fn window(name: &str, start: &str, hours: i64, syncs: &[u128]) -> Window {

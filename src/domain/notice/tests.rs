@@ -10,8 +10,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn entry(id: i64, seconds: i64, kind: EventKind, window: Option<&str>, sync: Option<u128>) -> Entry {
-    let sync_ref =
-        |id| SyncRef { organization: "default".into(), kind: SyncKind::Model, id: Uuid::from_u128(id) };
+    let sync_ref = |id| SyncRef::new("default".into(), SyncKind::Model, Uuid::from_u128(id));
     let event = Event {
         sync: sync.map(sync_ref),
         name: sync.map(|it| format!("Sync {it}")),

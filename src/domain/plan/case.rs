@@ -26,7 +26,7 @@ pub struct Case {
     pub hold: Option<Hold>,
     /// What was learnt last. The next step consumes it, whatever that is:
     /// every decision rests on its own look.
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<Box<Evidence>>,
     /// The request under way, or the one that `evidence` answers.
     pub call: Option<Call>,
     /// Set after failures.
@@ -171,7 +171,7 @@ impl Case {
             | Evidence::Answered { .. }
             | Evidence::LookFailed { .. } => {}
         }
-        self.evidence = Some(evidence);
+        self.evidence = Some(Box::new(evidence));
     }
 
     /// A list that was asked for at `sent` shows it, held, to be on or off. That decides
@@ -190,7 +190,7 @@ impl Case {
     /// more.
     pub fn drop_stale_evidence(&mut self, now: Uptime, fresh: Duration) {
         let is_stale = self.heard.is_some_and(|at| at + fresh < now);
-        if is_stale && matches!(self.evidence, Some(Evidence::Saw { .. })) {
+        if is_stale && matches!(self.evidence.as_deref(), Some(Evidence::Saw { .. })) {
             self.evidence = None;
             self.call = None;
         }
@@ -232,9 +232,10 @@ impl Case {
 
     /// Takes the step: what was learnt is used up, what was decided is so.
     pub fn take(&mut self, step: &Step) {
-        let saw_nothing = matches!(self.evidence, Some(Evidence::Saw { state: SyncState::Gone, .. }));
+        let saw_nothing =
+            matches!(self.evidence.as_deref(), Some(Evidence::Saw { state: SyncState::Gone, .. }));
         let was_refused =
-            matches!(self.evidence, Some(Evidence::Answered { verdict: Verdict::Refused(_), .. }));
+            matches!(self.evidence.as_deref(), Some(Evidence::Answered { verdict: Verdict::Refused(_), .. }));
         self.evidence = None;
         let earlier = self.call.take();
         match step {
@@ -362,7 +363,7 @@ mod tests {
     }
 
     fn case() -> Case {
-        let sync = SyncRef { organization: "default".into(), kind: SyncKind::Bulk, id: Uuid::from_u128(7) };
+        let sync = SyncRef::new("default".into(), SyncKind::Bulk, Uuid::from_u128(7));
         Case::new(sync)
     }
 

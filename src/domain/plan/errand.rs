@@ -145,12 +145,13 @@ pub struct Errands {
     pub is_void: bool,
     /// The newest status that no decision has used yet.
     pub seen: Option<RunStatus>,
-    /// Nor this, with when it was sent.
-    pub proof: Option<(Moment, Proof)>,
+    /// Nor this, with when it was sent. What few syncs have at a time is boxed: there is
+    /// one of these for each sync.
+    pub proof: Option<Box<(Moment, Proof)>>,
     /// Whose pause waits for an execution.
-    pub waits: Option<Occurrence>,
+    pub waits: Option<Box<Occurrence>>,
     /// What was learnt last of executions before a pause.
-    pub last: Option<Last>,
+    pub last: Option<Box<Last>>,
     /// When anything was heard.
     pub heard: Option<Uptime>,
     /// When it was heard that the sync is on again.
@@ -182,12 +183,12 @@ pub struct Last {
 impl Errands {
     /// Whether an execution was seen to run at the last look.
     pub fn saw_running(&self) -> bool {
-        self.last.and_then(|it| it.status).is_some_and(|it| it.is_running)
+        self.last.as_deref().and_then(|it| it.status).is_some_and(|it| it.is_running)
     }
 
     /// What the proof of a resume showed, as long as it is undecided.
     pub fn proven(&self) -> Option<&Proof> {
-        self.proof.as_ref().map(|(_, proof)| proof)
+        self.proof.as_deref().map(|(_, proof)| proof)
     }
 
     /// Whether nothing was heard since something changed.
@@ -212,12 +213,12 @@ impl Errands {
                 (self.failures, self.trouble) = (0, None);
                 self.looks = self.looks.saturating_add(1);
                 self.seen = Some(status);
-                self.last = Some(Last { sent: learnt.sent, status: Some(status), is_final: true });
+                self.last = Some(Box::new(Last { sent: learnt.sent, status: Some(status), is_final: true }));
             }
             Ok(Told::Proof(proof)) => {
                 (self.failures, self.trouble) = (0, None);
                 self.looks = self.looks.saturating_add(1);
-                self.proof = Some((learnt.sent, proof));
+                self.proof = Some(Box::new((learnt.sent, proof)));
             }
             Ok(Told::Started) => {
                 (self.failures, self.looks) = (0, 0);
@@ -232,7 +233,9 @@ impl Errands {
                 self.failures = self.failures.saturating_add(1);
                 let is_final = is_final(failure.kind);
                 match call {
-                    Errand::Status => self.last = Some(Last { sent: learnt.sent, status: None, is_final }),
+                    Errand::Status => {
+                        self.last = Some(Box::new(Last { sent: learnt.sent, status: None, is_final }))
+                    }
                     Errand::Cancel => self.is_cancelled |= is_final,
                     // Refused or not: the next look shows whether one runs.
                     Errand::Start => {
@@ -262,7 +265,7 @@ impl Errands {
         match step {
             ErrandStep::Ask { errand, pause } => {
                 self.call = Some(*errand);
-                self.waits = pause.clone().or(self.waits.take());
+                self.waits = pause.clone().map(Box::new).or(self.waits.take());
             }
             ErrandStep::Start { .. } => self.call = Some(Errand::Start),
             ErrandStep::Forget { .. } => self.waits = None,
@@ -272,7 +275,7 @@ impl Errands {
 
     /// The newest status, if it was asked for since then.
     pub(super) fn status_since(&self, since: DateTime<Utc>) -> Option<RunStatus> {
-        self.last.filter(|it| since <= it.sent.wall)?.status
+        self.last.as_deref().filter(|it| since <= it.sent.wall)?.status
     }
 
     /// When to ask again.
@@ -353,13 +356,13 @@ impl Decision<'_> {
         let waits = self.case.sync.kind == SyncKind::Bulk
             && asked.on_running == OnRunning::Wait
             && !asked.is_over(self.turn.now.wall);
-        let is_new = |it: &Last| super::moves::begun(pause, it.sent);
-        match self.case.errands.last.filter(is_new) {
+        let is_new = |it: &&Last| super::moves::begun(pause, it.sent);
+        match self.case.errands.last.as_deref().filter(is_new) {
             // To know later what was missed, one has to ask before. Once.
             None => waits || asked.catch_up,
             Some(Last { status: Some(status), .. }) => waits && status.is_running,
             // Nobody tells us: a window is kept nevertheless.
-            Some(Last { status: None, is_final, .. }) => waits && !is_final,
+            Some(Last { status: None, is_final, .. }) => waits && !*is_final,
         }
     }
 
@@ -383,7 +386,7 @@ impl Decision<'_> {
         if !self.case.errands.saw_running() {
             return ErrandStep::Forget { events: vec![] };
         }
-        let event = self.event(EventKind::StillRunning, self.case.errands.waits.as_ref());
+        let event = self.event(EventKind::StillRunning, self.case.errands.waits.as_deref());
         let detail = "the window is over before it, so the sync was never paused".to_owned();
         ErrandStep::Forget { events: vec![Event { detail: Some(detail), ..event }] }
     }
@@ -429,7 +432,7 @@ impl Decision<'_> {
         let Some(resumed) = hold.runs.resumed.filter(|_| hold.runs.after != After::Nothing) else {
             return ErrandStep::Rest { until: None };
         };
-        if let Some((sent, proof)) = &self.case.errands.proof {
+        if let Some((sent, proof)) = self.case.errands.proof.as_deref() {
             return self.proven(hold, resumed, *sent, proof);
         }
         let limit = match hold.runs.after {
@@ -487,7 +490,7 @@ impl Decision<'_> {
 
     /// Whether the proof of its resume has come, and says that it was never on.
     pub(super) fn is_resume_denied(&self, hold: &Hold) -> bool {
-        self.case.errands.proof.as_ref().is_some_and(|(sent, proof)| {
+        self.case.errands.proof.as_deref().is_some_and(|(sent, proof)| {
             proof.state == SyncState::Inactive && self.was_hardly_resumed(hold, *sent)
         })
     }

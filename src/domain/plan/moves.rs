@@ -133,7 +133,7 @@ impl Decision<'_> {
         let mut hold = hold.clone();
         let is_news = hold.state != HoldState::Held;
         hold.state = HoldState::Held;
-        if matches!(self.case.evidence, Some(Evidence::Answered { .. })) {
+        if matches!(self.case.evidence.as_deref(), Some(Evidence::Answered { .. })) {
             hold.unsettled = self.case.unsettled_before_call();
         }
         if let Want::Paused(pause) = self.want {
@@ -199,7 +199,7 @@ impl Decision<'_> {
     pub(super) fn resumed(&self, sent: Moment, how: EventKind, by: Option<&str>) -> Step {
         let Some(hold) = &self.case.hold else { return Step::Rest { until: None } };
         let mut hold = hold.clone();
-        if matches!(self.case.evidence, Some(Evidence::Answered { .. })) {
+        if matches!(self.case.evidence.as_deref(), Some(Evidence::Answered { .. })) {
             hold.unsettled = self.case.unsettled_before_call();
         }
         let mut events = vec![self.event_by(how, hold.holders.first(), by)];
@@ -504,7 +504,7 @@ impl Decision<'_> {
     }
 
     pub(super) fn event(&self, kind: EventKind, holder: Option<&Occurrence>) -> Event {
-        let took = match &self.case.evidence {
+        let took = match self.case.evidence.as_deref() {
             Some(Evidence::Answered { sent, .. }) => Some(self.turn.now.uptime.saturating_sub(sent.uptime)),
             _ => None,
         };

@@ -55,8 +55,12 @@ fn organization() -> Arc<Organization> {
     Arc::new(Organization::example())
 }
 
+fn sync(kind: SyncKind) -> SyncRef {
+    SyncRef::new("default".into(), kind, Uuid::from_u128(7))
+}
+
 fn unheld() -> Case {
-    Case::new(SyncRef { organization: "default".into(), kind: SyncKind::Model, id: Uuid::from_u128(7) })
+    Case::new(sync(SyncKind::Model))
 }
 
 /// A case with a row in this state, for window `a`, written at its start.
@@ -796,7 +800,7 @@ fn who_switched_it_on_is_told_if_the_api_says() {
     let by = |who: Option<&str>| {
         let mut case = saw(row(HoldState::Held), SyncState::Active, 130);
         let by = who.map(ToOwned::to_owned);
-        case.evidence = Some(Evidence::Saw { state: SyncState::Active, sent: moment(130), by });
+        case.evidence = Some(Box::new(Evidence::Saw { state: SyncState::Active, sent: moment(130), by }));
         kept(decide(&case, &paused_by(&[a()]), 130)).1.remove(0).by
     };
     assert_eq!(by(Some("Ada")), "Ada");

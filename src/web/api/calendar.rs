@@ -101,7 +101,7 @@ impl CalendarAnswer {
         }
         let calendar = snapshot.calendar.as_ref();
         let row = |it: &crate::reconcile::RowReport| {
-            let sync = SyncRef { organization: it.organization.clone(), kind: it.kind, id: it.id };
+            let sync = SyncRef::new(it.organization.clone(), it.kind, it.id);
             Some(RowLine { sync, state: it.state.of_row()?, windows: it.windows.clone() })
         };
         Ok(Self {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::domain::advice;
 use crate::domain::calendar::{Calendar, SyncPause};
 use crate::domain::selection::Knowledge;
-use crate::domain::sync::{Name, SyncKind, SyncRef};
+use crate::domain::sync::{Name, SyncIdentity, SyncKind, SyncRef};
 use crate::domain::window::{Occurrence, Window};
 use crate::web::times;
 
@@ -122,7 +122,7 @@ impl From<&SyncRef> for SyncLine {
 
 impl From<SyncPause> for PauseLine {
     fn from(pause: SyncPause) -> Self {
-        let SyncRef { organization, kind, id } = pause.sync;
+        let SyncIdentity { organization, kind, id } = pause.sync.into();
         Self { organization, kind, id, from: pause.from, until: pause.until, windows: pause.windows }
     }
 }

@@ -42,7 +42,7 @@ fn owed(place: &Place, id: Uuid, due: DateTime<Utc>) -> Uuid {
         proxy: Proxy::None,
     };
     let hold = Hold {
-        sync: SyncRef { organization: "default".into(), kind: SyncKind::Model, id },
+        sync: SyncRef::new("default".into(), SyncKind::Model, id),
         name: Some("Contacts".to_owned()),
         organization: Arc::new(organization),
         state: HoldState::Held,

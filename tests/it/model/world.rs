@@ -225,11 +225,7 @@ impl World {
     }
 
     fn sync(&self) -> SyncRef {
-        SyncRef {
-            organization: ORGANIZATION.with(|it| it.name.clone()),
-            kind: self.scene.kind,
-            id: Uuid::from_u128(1),
-        }
+        SyncRef::new(ORGANIZATION.with(|it| it.name.clone()), self.scene.kind, Uuid::from_u128(1))
     }
 
     fn now(&self) -> Moment {

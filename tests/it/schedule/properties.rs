@@ -108,7 +108,7 @@ fn any_calendar() -> impl Strategy<Value = (Calendar, DateTime<Utc>)> {
 }
 
 fn sync(number: u128) -> SyncRef {
-    SyncRef { organization: "default".into(), kind: SyncKind::Model, id: Uuid::from_u128(number) }
+    SyncRef::new("default".into(), SyncKind::Model, Uuid::from_u128(number))
 }
 
 fn zone(name: &str) -> Zone {

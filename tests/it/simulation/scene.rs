@@ -110,7 +110,7 @@ fn organization(name: &str) -> Arc<Organization> {
 fn sync(rng: &mut fastrand::Rng, number: u128) -> SyncRef {
     let organization = if rng.bool() { "default" } else { "emea" };
     let kind = if rng.bool() { SyncKind::Model } else { SyncKind::Bulk };
-    SyncRef { organization: organization.into(), kind, id: Uuid::from_u128(number + 1) }
+    SyncRef::new(organization.into(), kind, Uuid::from_u128(number + 1))
 }
 
 /// A few windows over the same syncs: recurring and single, overlapping,

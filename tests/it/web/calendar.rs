@@ -51,8 +51,7 @@ fn every_occurrence_is_an_event_with_its_instants() {
 #[test]
 fn an_operators_pause_is_an_event_of_its_own() {
     let mut snapshot = well();
-    let syncs =
-        [1, 2].map(|it| SyncRef { organization: "default".into(), kind: SyncKind::Model, id: id(it) });
+    let syncs = [1, 2].map(|it| SyncRef::new("default".into(), SyncKind::Model, id(it)));
     let order = |number, what| Order {
         number,
         from: at("2026-12-01T12:00:00Z"),

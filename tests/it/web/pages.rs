@@ -37,7 +37,7 @@ pub(super) fn why() -> Why {
         by: is_order.then(|| "alice (1000)".to_owned()),
     };
     Why {
-        sync: SyncRef { organization: Name::from("default"), kind: SyncKind::Model, id: id(1) },
+        sync: SyncRef::new(Name::from("default"), SyncKind::Model, id(1)),
         name: Some("Customers to CRM".to_owned()),
         wanted: Wanted::Paused,
         holders: vec![holder(occurrence, false), holder(order, true)],

@@ -11,12 +11,12 @@ fn asking(on_running: Option<OnRunning>) -> Desired {
 }
 
 fn bulk() -> Case {
-    Case::new(SyncRef { kind: SyncKind::Bulk, ..unheld().sync })
+    Case::new(sync(SyncKind::Bulk))
 }
 
 fn held(kind: SyncKind) -> Case {
     let mut case = row(HoldState::Held);
-    case.sync.kind = kind;
+    case.sync = sync(kind);
     case.looked = up(101);
     case
 }
@@ -334,7 +334,7 @@ fn whether_a_bulk_sync_was_resumed_is_looked_at_before_its_executions_are_waited
     let runs = RunPolicy { on_running: None, limit: Duration::from_mins(1), catch_up: false };
     let next = paused_by(&[Occurrence { runs, ..occurrence("next", 203, 300) }]);
     let mut case = resumed();
-    case.sync.kind = SyncKind::Bulk;
+    case.sync = sync(SyncKind::Bulk);
     assert_eq!(decide(&case, &next, 203), Step::Look);
     case.take(&Step::Look);
     let off = decide(&saw(case.clone(), SyncState::Inactive, 203), &next, 204);

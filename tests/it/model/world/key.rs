@@ -133,7 +133,7 @@ impl Key {
                 self.hold(Some(before));
             }
         }
-        match &case.evidence {
+        match case.evidence.as_deref() {
             None => self.bytes.push(0),
             Some(Evidence::Saw { state, sent, .. }) => {
                 self.bytes.extend([1, *state as u8]);
@@ -197,11 +197,11 @@ impl Key {
         self.bytes.push(it.call.map_or(9, |it| it as u8));
         self.bytes.push(it.seen.map_or(9, |it| u8::from(it.is_running)));
         self.bytes.push(u8::from(it.proof.is_some()));
-        if let Some((sent, proof)) = &it.proof {
+        if let Some((sent, proof)) = it.proof.as_deref() {
             self.moment(*sent);
             self.proof(proof);
         }
-        self.occurrences(it.waits.as_slice());
+        self.occurrences(it.waits.as_deref().map_or(&[], std::slice::from_ref));
         self.bytes.push(u8::from(it.last.is_some()));
         if let Some(last) = &it.last {
             self.moment(last.sent);

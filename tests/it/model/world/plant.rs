@@ -60,7 +60,9 @@ impl World {
                 hold.unsettled = Unsettled::default();
             }
             (Plant::SettleFromSending, Step::Keep { hold, .. }) => {
-                if let Some(Evidence::Answered { sent, verdict: Verdict::Unknown(_), .. }) = &case.evidence {
+                if let Some(Evidence::Answered { sent, verdict: Verdict::Unknown(_), .. }) =
+                    case.evidence.as_deref()
+                {
                     hold.unsettled.pause = hold.unsettled.pause.map(|it| it.min(sent.uptime));
                     hold.unsettled.resume = hold.unsettled.resume.map(|it| it.min(sent.uptime));
                 }
@@ -87,7 +89,7 @@ impl World {
             }
             (Plant::LostResumeIsDone, Step::Keep { hold, retry, .. })
                 if matches!(
-                    case.evidence,
+                    case.evidence.as_deref(),
                     Some(Evidence::Answered { active: true, verdict: Verdict::Unknown(_), .. })
                 ) =>
             {
