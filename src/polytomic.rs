@@ -116,13 +116,18 @@ impl Client {
     /// is returned, because switching syncs may reorder them; a sync that
     /// somebody changes meanwhile can be missed all the same.
     pub async fn list(&self, kind: SyncKind) -> Result<Vec<Listed>, Failure> {
+        self.list_of(kind, |listed| listed).await
+    }
+
+    /// The same, and of each sync only what `keep` makes of it.
+    pub async fn list_of<T>(&self, kind: SyncKind, keep: impl Fn(Listed) -> T) -> Result<Vec<T>, Failure> {
         let mut found = BTreeMap::new();
         let mut tokens: HashSet<String> = HashSet::new();
         let mut token: Option<String> = None;
         for _ in 0..MOST_PAGES {
             let Page { syncs, next } = self.page(kind, token.as_deref()).await?;
             // Listed twice, the later line is the newer.
-            found.extend(syncs.into_iter().map(|listed| (listed.id, listed)));
+            found.extend(syncs.into_iter().map(|listed| (listed.id, keep(listed))));
             if found.len() > MOST_LISTED {
                 return Err(malformed(format!("the API lists more than {MOST_LISTED} syncs")));
             }

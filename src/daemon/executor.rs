@@ -366,7 +366,7 @@ const WRITE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 async fn list(client: &Client, organization: &Name, kinds: Vec<SyncKind>) -> Result<Vec<Seen>, Failure> {
     let mut all = Vec::new();
     for kind in kinds {
-        all.extend(client.list(kind).await?.iter().map(|it| it.seen(organization)));
+        all.extend(client.list_of(kind, |it| it.seen(organization)).await?);
     }
     Ok(all)
 }
@@ -375,8 +375,8 @@ async fn list(client: &Client, organization: &Name, kinds: Vec<SyncKind>) -> Res
 async fn states(client: &Client, kinds: Vec<SyncKind>) -> Result<HashMap<(SyncKind, Uuid), bool>, Failure> {
     let mut all = HashMap::new();
     for kind in kinds {
-        let listed = client.list(kind).await?;
-        all.extend(listed.iter().filter_map(|it| Some(((kind, it.id), it.active?))));
+        let listed = client.list_of(kind, |it| Some(((kind, it.id), it.active?))).await?;
+        all.extend(listed.into_iter().flatten());
     }
     Ok(all)
 }
