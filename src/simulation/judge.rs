@@ -159,7 +159,7 @@ impl Judge {
         &mut self,
         sync: &SyncRef,
         calendar: Option<&Calendar>,
-        row: Option<HoldState>,
+        row: Option<&Hold>,
         now: Moment,
     ) {
         let times = self.starts.entry(sync.clone()).or_default();
@@ -172,9 +172,10 @@ impl Judge {
         self.hold("catch-up", !seen, || {
             format!("{sync} was started at {} though it was seen to run", now.wall)
         });
-        // Where somebody wanted it on inside a window, it is.
-        let paused = matches!(calendar.map(|it| it.desired(sync, now.wall)), Some(Desired::Paused(_)))
-            && row != Some(HoldState::Released);
+        // Where somebody wanted it on inside a window, it is, and its row says so.
+        let desired = calendar.map(|it| it.desired(sync, now.wall));
+        let holds = |it: &Occurrence| row.is_none_or(|row| !row.leaves_alone(it));
+        let paused = matches!(&desired, Some(Desired::Paused(pause)) if pause.holders.iter().any(holds));
         self.hold("catch-up", !paused, || format!("{sync} was started at {}, inside a window", now.wall));
     }
 
@@ -205,8 +206,11 @@ impl Judge {
     }
 
     /// At rest, after everything.
-    pub(super) fn at_rest(&mut self, sync: &SyncRef, api: &Api, owes: bool) {
-        self.hold("P4", !owes, || format!("{sync} still has a row that owes a resume"));
+    pub(super) fn at_rest(&mut self, sync: &SyncRef, api: &Api, row: Option<HoldState>) {
+        let owed = row.filter(|it| it.owes_resume() || *it == HoldState::Settling);
+        self.hold("P4", owed.is_none(), || {
+            format!("{sync} still has a row that is {}", owed.map_or("gone", HoldState::as_str))
+        });
         if self.forgotten.contains(sync) {
             return;
         }

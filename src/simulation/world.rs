@@ -175,6 +175,8 @@ pub struct World {
     disk: Option<Disk>,
     // Organizations that are down, and what their requests meet.
     down: BTreeMap<Name, FailureKind>,
+    // When a sync that was gone came back last.
+    came_back: Option<Duration>,
     // By how much the clock is wrong.
     clock_error: Option<TimeDelta>,
 }
@@ -307,6 +309,7 @@ impl World {
             plant,
             disk,
             down: BTreeMap::new(),
+            came_back: None,
             clock_error: None,
         };
         world.count_clock_changes(scene.calm_after);
@@ -439,6 +442,7 @@ impl World {
                 note!(self, World: "{sync} is back");
                 self.judge.person_acts(&sync);
                 self.api.is_back(&sync);
+                self.came_back = Some(self.uptime);
             }
             Happening::Disk { full } => self.disk(full),
             Happening::Operator => self.operator(),

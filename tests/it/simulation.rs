@@ -40,20 +40,30 @@ fn history(seed: u64) -> String {
     world.history()
 }
 
-/// So many seeds are run unless `INTERMISSION_SEEDS` says otherwise.
-const SEEDS: u64 = 1500;
+/// So many seeds are run unless `INTERMISSION_SEEDS` says otherwise: how many, or
+/// which (`5000..9000`).
+const SEEDS: u64 = 2000;
 
 #[expect(clippy::disallowed_methods, reason = "the person who runs the tests says so")]
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
+fn asked(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}
+
+/// The seed that is to be replayed.
+fn replayed() -> Option<u64> {
+    asked("INTERMISSION_SEED").map(|it| it.parse().expect("INTERMISSION_SEED is a number"))
 }
 
 /// The seeds to run: one that is to be replayed, or a row of them.
 fn seeds() -> Range<u64> {
-    match number("INTERMISSION_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("INTERMISSION_SEEDS").unwrap_or(SEEDS),
+    if let Some(seed) = replayed() {
+        return seed..seed + 1;
     }
+    let Some(seeds) = asked("INTERMISSION_SEEDS") else { return 0..SEEDS };
+    let (from, to) = seeds.split_once("..").unwrap_or(("0", &seeds));
+    let number =
+        |text: &str| text.parse().expect("INTERMISSION_SEEDS is a number, or two with .. between them");
+    number(from)..number(to)
 }
 
 #[expect(clippy::disallowed_methods, reason = "only to say how fast it went")]
@@ -129,7 +139,7 @@ fn run(seeds: Range<u64>) -> Tally {
 fn whatever_happens_the_promises_hold_and_every_fault_was_met() {
     let began = started();
     let Tally { met, checked, days } = run(seeds());
-    if let Some(seed) = number("INTERMISSION_SEED") {
+    if let Some(seed) = replayed() {
         return println!("{}", history(seed));
     }
     let seconds = began.elapsed().as_secs_f64();

@@ -105,7 +105,8 @@ impl World {
                 Action::Errand { sync, organization, errand } => self.errand(sync, organization, errand),
                 Action::Start { sync, organization, change } => {
                     self.write(change);
-                    let (calendar, row, now) = (self.in_force.clone(), self.row(&sync), self.now());
+                    let (calendar, now) = (self.in_force.clone(), self.now());
+                    let row = self.rows.get(&sync);
                     self.judge.start_leaves(&sync, calendar.as_deref(), row, now);
                     self.errand(sync, organization, Errand::Start);
                 }

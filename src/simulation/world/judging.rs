@@ -1,6 +1,6 @@
 //! What the world tells its judge, and when.
 
-use super::{BOUND, BTreeSet, HoldState, LATEST_MINUTES, OpenWindows, SyncRef, TimeDelta, World};
+use super::{BOUND, BTreeSet, LATEST_MINUTES, OpenWindows, SyncRef, TimeDelta, World};
 
 /// The shortest time there is.
 const TICK: TimeDelta = TimeDelta::nanoseconds(1);
@@ -68,8 +68,8 @@ impl World {
         let covered: BTreeSet<SyncRef> = just_now.map(|it| it.sync).collect();
         let syncs: Vec<SyncRef> = self.api.syncs().filter(|it| !covered.contains(it)).cloned().collect();
         for sync in syncs {
-            let owes = self.row(&sync).is_some_and(|it| it.owes_resume() || it == HoldState::Settling);
-            self.judge.at_rest(&sync, &self.api, owes);
+            let row = self.row(&sync);
+            self.judge.at_rest(&sync, &self.api, row);
         }
     }
 

@@ -99,8 +99,9 @@ impl World {
         self.down.clear();
         let any_was_gone = self.api.all_are_back();
         self.start();
-        // What is gone is asked for once an hour.
-        let bound = if any_was_gone { BOUND + TimeDelta::hours(1) } else { BOUND };
+        // What is gone is asked for once an hour, and is back only to those who ask.
+        let just_came_back = self.came_back.is_some_and(|at| self.uptime < at + Duration::from_hours(1));
+        let bound = if any_was_gone || just_came_back { BOUND + TimeDelta::hours(1) } else { BOUND };
         self.after(bound.to_std().unwrap_or_default(), Happening::Rest);
     }
 

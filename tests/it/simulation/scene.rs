@@ -32,6 +32,10 @@ const NIGHTS: [&str; 9] = [
     "2027-06-01T20:00:00Z",
 ];
 
+/// How often what is held is looked at, in minutes. Where that is seldom, nothing that
+/// matters may hang on it.
+const PACES: [u64; 3] = [1, 10, 60];
+
 const ZONES: [&str; 6] =
     ["UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "Europe/Dublin"];
 
@@ -45,6 +49,7 @@ pub(super) fn scene(seed: u64, disk: impl FnOnce() -> PathBuf) -> Scene {
     let windows = windows(&mut rng, from, &syncs);
     let span = Duration::from_hours(24 * rng.u64(2..5));
     let windows_end_after = span + Duration::from_hours(6);
+    let pace = Duration::from_mins(PACES[rng.usize(..PACES.len())]);
     Scene {
         seed,
         from,
@@ -55,11 +60,11 @@ pub(super) fn scene(seed: u64, disk: impl FnOnce() -> PathBuf) -> Scene {
             .collect(),
         rules: Rules {
             settle: Duration::from_mins(2),
-            drift_check: Duration::from_mins(1),
+            drift_check: pace,
             overdue_after: Duration::from_mins(5),
             backoff: Backoff::default(),
         },
-        max_sleep: Duration::from_mins(1),
+        max_sleep: pace,
         timeout: Duration::from_secs(30),
         syncs: syncs.into_iter().map(|it| (it, rng.u8(..5) > 0)).collect(),
         // First faults and people stop, then the windows; what is then not at
