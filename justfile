@@ -26,7 +26,7 @@ kill-everywhere:
 simulate seeds="20000":
     INTERMISSION_SEEDS={{seeds}} cargo test --release --locked --test it whatever_happens_the_promises_hold -- --nocapture
 
-# Measure against others: boundary, latency, limits, idle, start or growth. See docs/performance.md.
+# Measure against others: boundary, latency, tls, limits, organizations, idle, start or growth. See docs/performance.md.
 bench which:
     cargo bench --locked --bench bench -- {{which}}
 

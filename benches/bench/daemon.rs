@@ -18,6 +18,7 @@ pub(crate) fn now() -> DateTime<Utc> {
 }
 
 /// A window of one occurrence over the first so many syncs of an organization.
+#[derive(Clone, Copy)]
 pub(crate) struct Window<'a> {
     pub(crate) name: &'a str,
     pub(crate) organization: Option<&'a str>,

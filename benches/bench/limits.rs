@@ -57,3 +57,45 @@ pub(crate) fn run() {
     let title = format!("{PER_SECOND} requests a second allowed, {SYNCS} syncs");
     print(&title, &["429", "pauses, multiple of the ideal", "resumes", "refused"], &rows);
 }
+
+/// How long an organization's pauses and resumes take in seconds, with another one
+/// beside it that takes 20 requests a second, or alone.
+fn beside(limited: Option<&Simulator>) -> (f64, f64) {
+    let simulator = Simulator::start(SYNCS, Duration::from_millis(20));
+    let home = Home::new();
+    let (opens, closes) = (after(3.0), after(13.0));
+    let ours = Window { name: "bench", organization: None, opens, closes, syncs: SYNCS };
+    let theirs = Window { name: "limited", organization: Some("limited"), ..ours };
+    match limited {
+        Some(it) => home.configure(&[("default", &simulator), ("limited", it)], "", &[ours, theirs]),
+        None => home.configure(&[("default", &simulator)], "", &[ours]),
+    }
+    let _daemon = home.start();
+    std::thread::sleep(Duration::from_secs_f64(seconds(now(), closes)));
+    let mut accepted = Vec::new();
+    until("all syncs are resumed", Duration::from_mins(1), || {
+        accepted = simulator.accepted(0);
+        accepted.iter().filter(|it| it.active).count() >= SYNCS
+    });
+    let last = |active| accepted.iter().filter(|it| it.active == active).map(|it| it.at).max().unwrap();
+    (seconds(opens, last(false)), seconds(closes, last(true)))
+}
+
+/// Two organizations that open and close windows at the same instants, of which one
+/// is far behind its limit.
+pub(crate) fn run_two() {
+    let (mut pauses, mut resumes) = (Vec::new(), Vec::new());
+    for _ in 0..runs() {
+        let alone = beside(None);
+        let limited = Simulator::start(SYNCS, Duration::from_millis(20));
+        limited.limit_rate(&json!({ "per_second": PER_SECOND, "retry_after": null }));
+        let together = beside(Some(&limited));
+        let refused = limited.received(0).iter().filter(|it| it.status == 429).count();
+        assert!(refused > 0, "the other organization was not at its limit");
+        pauses.push(together.0 / alone.0);
+        resumes.push(together.1 / alone.1);
+    }
+    let title = format!("{SYNCS} syncs beside an organization that takes {PER_SECOND} requests a second");
+    let rows = [vec!["intermission".to_owned(), ratio(median(pauses)), ratio(median(resumes))]];
+    print(&title, &["", "pauses, multiple of the time alone", "resumes"], &rows);
+}

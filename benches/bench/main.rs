@@ -9,6 +9,7 @@
 
 mod boundary;
 mod daemon;
+mod far;
 mod growth;
 mod idle;
 mod limits;
@@ -22,7 +23,9 @@ use std::process::ExitCode;
 const BENCHES: &[(&str, fn())] = &[
     ("boundary", boundary::run),
     ("latency", boundary::run_far_away),
+    ("tls", far::run),
     ("limits", limits::run),
+    ("organizations", limits::run_two),
     ("idle", idle::run),
     ("start", start::run),
     ("growth", growth::run),
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     match words[..] {
         // Roles of this program that a bench starts as processes of their own.
         ["serve", syncs, latency] => simulator::serve(number(syncs), number(latency)),
+        ["far", server] => far::stand_before(server),
         ["blind", url, kind, count, parallel] => peers::blind(url, kind, number(count), number(parallel)),
         [name] if BENCHES.iter().any(|it| it.0 == name) => {
             BENCHES.iter().filter(|it| it.0 == name).for_each(|it| it.1());

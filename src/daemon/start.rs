@@ -169,8 +169,9 @@ impl Start {
             }
             (None, rejected) => {
                 error!(
-                    "The configuration is wrong, and {owed} syncs are held: they will be resumed when they are due, \
-                     and nothing will be paused until the file is mended"
+                    "The configuration is wrong, and {} held: what is held will be resumed when it is due, \
+                     and nothing will be paused until the file is mended",
+                    if owed == 1 { "1 sync is".to_owned() } else { format!("{owed} syncs are") }
                 );
                 let error = rejected.as_ref().map(NotLoaded::in_a_line);
                 daemon.journal(Event { error, ..Event::new(EventKind::ConfigRejected) });

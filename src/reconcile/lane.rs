@@ -35,6 +35,15 @@ pub(super) enum Seat {
     Preflight(SyncRef),
 }
 
+impl Seat {
+    fn is_errand(&self) -> bool {
+        match self {
+            Self::Errand(_) | Self::Preflight(_) => true,
+            Self::State(_) => false,
+        }
+    }
+}
+
 impl Rank {
     /// The rank of an errand; `None` for a step that sends none.
     pub(super) fn of_errand(step: &ErrandStep) -> Option<Self> {
@@ -71,7 +80,9 @@ pub(super) struct Lane {
     tickets: BTreeMap<Seat, Ticket>,
     waiting: BTreeSet<(Rank, Seat)>,
     ranks: BTreeMap<Seat, Rank>,
-    // Errands under way are at most this many, so that there is room for a resume.
+    // How many of the tickets are errands', and how many may be, so that there is room
+    // for a resume.
+    errands: usize,
     most_errands: usize,
     // The last two syncs for which the key was accepted.
     proofs: [Option<SyncRef>; 2],
@@ -90,6 +101,7 @@ impl Default for Lane {
             tickets: BTreeMap::new(),
             waiting: BTreeSet::new(),
             ranks: BTreeMap::new(),
+            errands: 0,
             most_errands: most_errands(limits.max_concurrent_requests),
             proofs: [None, None],
         }
@@ -122,12 +134,14 @@ impl Lane {
     }
 
     fn has_room_for_errands(&self) -> bool {
-        let is_errand = |seat: &&Seat| matches!(seat, Seat::Errand(_) | Seat::Preflight(_));
-        self.tickets.keys().filter(is_errand).count() < self.most_errands
+        self.errands < self.most_errands
     }
 
     pub(super) fn started(&mut self, seat: Seat, now: Uptime) {
-        self.tickets.insert(seat, self.throttle.started(now));
+        let is_errand = seat.is_errand();
+        if self.tickets.insert(seat, self.throttle.started(now)).is_none() && is_errand {
+            self.errands += 1;
+        }
     }
 
     /// A request of `seat` came to its end; if it did well, `proof` that the
@@ -141,6 +155,7 @@ impl Lane {
         jitter: f64,
     ) {
         if let Some(ticket) = self.tickets.remove(seat) {
+            self.errands -= usize::from(seat.is_errand());
             self.throttle.finished(now.uptime, ticket, outcome, jitter);
         }
         if let Some(sync) = proof

@@ -234,7 +234,7 @@ impl Errands {
                 let is_final = is_final(failure.kind);
                 match call {
                     Errand::Status => {
-                        self.last = Some(Box::new(Last { sent: learnt.sent, status: None, is_final }))
+                        self.last = Some(Box::new(Last { sent: learnt.sent, status: None, is_final }));
                     }
                     Errand::Cancel => self.is_cancelled |= is_final,
                     // Refused or not: the next look shows whether one runs.
