@@ -38,6 +38,8 @@ mod report;
 mod selection;
 mod sweep;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod why;
 mod windows;

@@ -39,7 +39,7 @@ impl Organization {
 
     /// The organization of the tests.
     #[cfg(test)]
-    pub(super) fn example() -> Self {
+    pub(crate) fn example() -> Self {
         Self {
             name: "default".into(),
             url: "https://app.polytomic.com".into(),

@@ -212,3 +212,125 @@ impl Lane {
 fn most_errands(max_concurrent_requests: usize) -> usize {
     (max_concurrent_requests / 2).max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::sync::SyncKind;
+
+    const NOW: Moment = Moment { wall: DateTime::UNIX_EPOCH, uptime: Duration::from_secs(100) };
+
+    fn sync(number: u128) -> SyncRef {
+        SyncRef::new("default".into(), SyncKind::Model, Uuid::from_u128(number))
+    }
+
+    fn state(number: u128) -> Seat {
+        Seat::State(sync(number))
+    }
+
+    fn errand(number: u128) -> Seat {
+        Seat::Errand(sync(number))
+    }
+
+    fn until(minute: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(60 * minute, 0).unwrap()
+    }
+
+    fn lane(places: usize) -> Lane {
+        let mut lane = Lane::default();
+        let limits = Limits { max_concurrent_requests: places, ..Limits::default() };
+        lane.limit(&limits, Duration::from_mins(1));
+        lane
+    }
+
+    fn answered(lane: &mut Lane, seat: &Seat) {
+        lane.finished(seat, Outcome::Answered, None, NOW, 0.0);
+    }
+
+    /// Everybody who goes, one after the other, if each takes a place.
+    fn order(lane: &mut Lane) -> Vec<Seat> {
+        std::iter::from_fn(|| lane.next(NOW.uptime).inspect(|it| lane.started(it.clone(), NOW.uptime)))
+            .collect()
+    }
+
+    #[test]
+    fn resumes_leave_first_then_the_shortest_pauses_then_errands() {
+        let mut lane = lane(8);
+        lane.wait(Rank::Errand, errand(1));
+        lane.wait(Rank::LookToPause(until(5)), state(2));
+        lane.wait(Rank::Pause(until(90)), state(3));
+        lane.wait(Rank::Pause(until(20)), state(4));
+        lane.wait(Rank::LookToResume, state(5));
+        lane.wait(Rank::Resume, state(6));
+        assert_eq!(order(&mut lane), [state(6), state(5), state(4), state(3), state(2), errand(1)]);
+    }
+
+    #[test]
+    fn who_waits_with_a_new_rank_waits_once() {
+        let mut lane = lane(8);
+        lane.wait(Rank::LookToPause(until(5)), state(1));
+        lane.wait(Rank::Resume, state(2));
+        lane.wait(Rank::LookToResume, state(1));
+        assert_eq!(order(&mut lane), [state(2), state(1)]);
+        lane.wait(Rank::Resume, state(1));
+        assert_eq!(order(&mut lane), [state(1)], "it may wait again");
+    }
+
+    #[test]
+    fn errands_take_half_of_the_places_and_leave_the_others_to_what_is_owed() {
+        let mut lane = lane(4);
+        for number in 1..=3 {
+            lane.wait(Rank::Errand, errand(number));
+        }
+        assert_eq!(order(&mut lane), [errand(1), errand(2)]);
+        assert!(!lane.admits_errand(NOW.uptime) && lane.admits(NOW.uptime));
+        assert_eq!(lane.opens_at(NOW.uptime), None, "only an answer lets the third one go");
+        lane.wait(Rank::Resume, state(9));
+        assert_eq!(lane.opens_at(NOW.uptime), Some(NOW.uptime));
+        assert_eq!(order(&mut lane), [state(9)]);
+        answered(&mut lane, &state(9));
+        assert_eq!(order(&mut lane), [], "that was nobody's errand");
+        answered(&mut lane, &errand(1));
+        assert_eq!(order(&mut lane), [errand(3)]);
+    }
+
+    #[test]
+    fn an_answer_that_comes_twice_gives_one_place_back() {
+        let mut lane = lane(2);
+        lane.wait(Rank::Errand, errand(1));
+        assert_eq!(order(&mut lane), [errand(1)]);
+        answered(&mut lane, &errand(1));
+        answered(&mut lane, &errand(1));
+        for number in 2..=3 {
+            lane.wait(Rank::Errand, errand(number));
+        }
+        assert_eq!(order(&mut lane), [errand(2)]);
+    }
+
+    #[test]
+    fn a_single_place_is_for_an_errand_too_and_then_for_nobody_else() {
+        let mut lane = lane(1);
+        lane.started(Seat::Preflight(sync(1)), NOW.uptime);
+        lane.wait(Rank::Resume, state(2));
+        assert_eq!(order(&mut lane), []);
+        answered(&mut lane, &Seat::Preflight(sync(1)));
+        assert_eq!(order(&mut lane), [state(2)]);
+    }
+
+    #[test]
+    fn a_key_is_proven_only_by_another_sync() {
+        let mut lane = lane(8);
+        let proven = |lane: &mut Lane, number| {
+            lane.started(state(number), NOW.uptime);
+            lane.finished(&state(number), Outcome::Answered, Some(&sync(number)), NOW, 0.0);
+        };
+        assert!(!lane.key_proven_by_other(&sync(1)));
+        proven(&mut lane, 1);
+        assert!(!lane.key_proven_by_other(&sync(1)) && lane.key_proven_by_other(&sync(2)));
+        proven(&mut lane, 2);
+        proven(&mut lane, 2);
+        assert!(lane.key_proven_by_other(&sync(1)) && lane.key_proven_by_other(&sync(2)));
+    }
+}

@@ -1,0 +1,290 @@
+//! What a pass asks for, with everything handed in: windows, rows, answers, time.
+
+use chrono::TimeDelta;
+
+use super::*;
+use crate::domain::calendar::Calendar;
+use crate::domain::execution::RunPolicy;
+use crate::domain::hold::HoldState;
+use crate::domain::window::{Dates, End, Occurrence, OnManualResume, Start, Times, When, Window};
+use crate::domain::zone::Zone;
+
+/// Minute 0 of the tests; their window is open from minute 10 to minute 40.
+const BEGINNING: i64 = RELEASED.timestamp() + 86_400;
+
+fn moment(seconds: i64) -> Moment {
+    let uptime = Duration::from_secs(u64::try_from(10_000 + seconds).unwrap());
+    Moment { wall: at(seconds), uptime }
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(BEGINNING + seconds, 0).unwrap()
+}
+
+const OPENS: i64 = 600;
+const CLOSES: i64 = 2400;
+
+fn sync(number: u128) -> SyncRef {
+    SyncRef::new("default".into(), SyncKind::Model, Uuid::from_u128(number))
+}
+
+fn window(name: &str, from: i64, until: i64, syncs: &[u128]) -> Window {
+    let (start, end) = (Start::Once(When::Instant(at(from))), End::After(TimeDelta::seconds(until - from)));
+    Window {
+        name: name.into(),
+        times: Times::new(start, end, Dates::default(), Zone::utc(), at(0)).unwrap(),
+        lead: TimeDelta::zero(),
+        syncs: syncs.iter().map(|number| sync(*number)).collect(),
+        on_manual_resume: OnManualResume::Respect,
+        description: None,
+        longer: None,
+        select: None,
+        runs: RunPolicy::default(),
+    }
+}
+
+fn organization() -> Arc<Organization> {
+    Arc::new(Organization::example())
+}
+
+fn in_force(windows: Vec<Window>, places: usize) -> InForce {
+    let limits = Limits { max_concurrent_requests: places, ..Limits::default() };
+    InForce {
+        calendar: Arc::new(Calendar::new(windows)),
+        organizations: BTreeMap::from([("default".into(), (organization(), limits))]),
+        rules: Rules::default(),
+        preflight: None,
+    }
+}
+
+fn reconciler(holds: Vec<Hold>, in_force: Option<InForce>) -> Reconciler {
+    Reconciler::new(holds, vec![], in_force, fastrand::Rng::with_seed(1))
+}
+
+/// One over these syncs, with many places.
+fn keeping(syncs: &[u128]) -> Reconciler {
+    reconciler(vec![], Some(in_force(vec![window("night", OPENS, CLOSES, syncs)], 8)))
+}
+
+/// A row that is due at the end of the window.
+fn held(number: u128) -> Hold {
+    let mut hold = Case::new(sync(number)).new_hold(&organization(), HoldState::Held, at(OPENS));
+    hold.resume_by = at(CLOSES);
+    hold.holders = vec![Occurrence {
+        window: "night".into(),
+        pauses: at(OPENS),
+        opens: at(OPENS),
+        closes: at(CLOSES),
+        enforce: false,
+        runs: RunPolicy::default(),
+    }];
+    hold
+}
+
+fn reply(number: u128, evidence: Evidence, outcome: Outcome) -> Reply {
+    Reply { sync: sync(number), organization: organization(), evidence, name: None, outcome }
+}
+
+/// An answer to a look that was sent a moment ago.
+fn saw(number: u128, state: SyncState, sent: Moment) -> Reply {
+    reply(number, Evidence::Saw { state, sent, by: None }, Outcome::Answered)
+}
+
+/// What is sent, in order: `look 1`, `pause 2`, `resume 3`.
+fn sent(actions: &[Action]) -> Vec<String> {
+    let told = |what: &str, sync: &SyncRef| format!("{what} {}", sync.id.as_u128());
+    let of = |action: &Action| match action {
+        Action::Look { sync, .. } => Some(told("look", sync)),
+        Action::Pause { sync, .. } => Some(told("pause", sync)),
+        Action::Resume { sync, .. } => Some(told("resume", sync)),
+        Action::Errand { sync, .. } | Action::Start { sync, .. } => Some(told("errand", sync)),
+        Action::Scout { sync, .. } => Some(told("scout", sync)),
+        Action::List { .. } | Action::Sweep { .. } => Some("list".to_owned()),
+        Action::Write { .. } | Action::WriteAgain { .. } => None,
+    };
+    actions.iter().filter_map(of).collect()
+}
+
+#[test]
+fn nothing_is_asked_before_a_window_and_each_of_its_syncs_when_it_opens() {
+    let mut reconciler = keeping(&[1, 2]);
+    assert_eq!(sent(&reconciler.pass(moment(0))), [] as [&str; 0]);
+    assert_eq!(reconciler.next_wake(moment(0)).wall, Some(at(OPENS)));
+    assert_eq!(sent(&reconciler.pass(moment(OPENS - 1))), [] as [&str; 0]);
+    assert_eq!(sent(&reconciler.pass(moment(OPENS))), ["look 1", "look 2"]);
+    assert_eq!(sent(&reconciler.pass(moment(OPENS + 1))), [] as [&str; 0], "both are under way");
+}
+
+#[test]
+fn what_is_on_is_paused_until_the_end_with_its_row_and_what_is_off_is_not() {
+    let mut reconciler = keeping(&[1, 2]);
+    reconciler.pass(moment(OPENS));
+    reconciler.hear(saw(1, SyncState::Active, moment(OPENS)), moment(OPENS + 1));
+    reconciler.hear(saw(2, SyncState::Inactive, moment(OPENS)), moment(OPENS + 1));
+    let actions = reconciler.pass(moment(OPENS + 1));
+    assert_eq!(sent(&actions), ["pause 1"]);
+    let Some(Action::Pause { change, until, .. }) =
+        actions.iter().find(|it| matches!(it, Action::Pause { .. }))
+    else {
+        panic!("{actions:?}");
+    };
+    assert_eq!((change.sync(), *until), (Some(&sync(1)), at(CLOSES)));
+    let rows: Vec<_> = reconciler.holds().map(|it| (it.sync.clone(), it.state)).collect();
+    assert_eq!(rows, [(sync(1), HoldState::Pausing), (sync(2), HoldState::Skipped)]);
+}
+
+#[test]
+fn a_look_that_was_answered_long_ago_is_sent_again() {
+    let mut reconciler = keeping(&[1]);
+    reconciler.pass(moment(OPENS));
+    reconciler.hear(saw(1, SyncState::Active, moment(OPENS)), moment(OPENS + 1));
+    assert_eq!(sent(&reconciler.pass(moment(OPENS + 12))), ["look 1"]);
+}
+
+#[test]
+fn one_place_is_the_resumes_before_it_is_a_pauses() {
+    let windows = vec![window("night", OPENS, CLOSES, &[1]), window("next", CLOSES, CLOSES + 600, &[2, 3])];
+    let mut reconciler = reconciler(vec![held(1)], Some(in_force(windows, 1)));
+    // Whose look goes first matters to nobody; what is owed goes before what is wanted.
+    let first = sent(&reconciler.pass(moment(CLOSES)));
+    assert_eq!(first.len(), 1, "there is one place");
+    let mut order = first;
+    for _ in 0..8 {
+        let last = order.last().unwrap().clone();
+        let (what, number) = last.split_once(' ').unwrap();
+        let number = number.parse().unwrap();
+        let (now, state) =
+            (moment(CLOSES + 1), if number == 1 { SyncState::Inactive } else { SyncState::Active });
+        let evidence = match what {
+            "look" => Evidence::Saw { state, sent: now, by: None },
+            "resume" | "pause" => {
+                Evidence::Answered { active: what == "resume", sent: now, verdict: Verdict::Applied }
+            }
+            _ => break,
+        };
+        reconciler.hear(reply(number, evidence, Outcome::Answered), now);
+        order.extend(sent(&reconciler.pass(now)));
+    }
+    let place = |what: &str| order.iter().position(|it| it == what);
+    assert!(place("resume 1").is_some() && place("resume 1") < place("pause 2"), "{order:?}");
+    assert!(place("pause 2").is_some() && place("pause 3").is_some(), "{order:?}");
+}
+
+#[test]
+fn without_a_configuration_a_row_is_resumed_when_it_is_due_and_nothing_else_is_done() {
+    let mut reconciler = reconciler(vec![held(1)], None);
+    assert_eq!(sent(&reconciler.pass(moment(OPENS + 1))), ["look 1"], "somebody may have switched it on");
+    reconciler.hear(saw(1, SyncState::Inactive, moment(OPENS + 1)), moment(OPENS + 2));
+    assert_eq!(sent(&reconciler.pass(moment(OPENS + 2))), ["errand 1"], "whether it still runs");
+    assert_eq!(reconciler.next_wake(moment(OPENS + 2)).wall, Some(at(CLOSES)));
+    assert!(reconciler.owes_resumes());
+    let mut order = sent(&reconciler.pass(moment(CLOSES)));
+    if order == ["look 1"] {
+        reconciler.hear(saw(1, SyncState::Inactive, moment(CLOSES)), moment(CLOSES + 1));
+        order = sent(&reconciler.pass(moment(CLOSES + 1)));
+    }
+    assert_eq!(order, ["resume 1"]);
+}
+
+#[test]
+fn a_clock_from_before_the_release_pauses_nothing() {
+    let mut early = window("night", OPENS, CLOSES, &[1]);
+    let years_ago = RELEASED - TimeDelta::days(400);
+    early.times = Times::new(
+        Start::Once(When::Instant(years_ago)),
+        End::After(TimeDelta::hours(1)),
+        Dates::default(),
+        Zone::utc(),
+        years_ago - TimeDelta::hours(1),
+    )
+    .unwrap();
+    let mut reconciler = reconciler(vec![], Some(in_force(vec![early], 8)));
+    let now = |seconds| Moment { wall: years_ago + TimeDelta::seconds(seconds), ..moment(seconds) };
+    let order = sent(&reconciler.pass(now(0)));
+    assert_eq!(order, [] as [&str; 0], "the window is open by this clock");
+    assert_eq!(sent(&reconciler.pass(now(1))), [] as [&str; 0]);
+    assert_eq!(reconciler.holds().count(), 0);
+}
+
+#[test]
+fn who_stops_sends_nothing_and_still_takes_note_of_answers() {
+    let mut reconciler = keeping(&[1, 2]);
+    reconciler.pass(moment(OPENS));
+    assert_eq!(reconciler.in_flight(), 2);
+    reconciler.stop();
+    reconciler.hear(saw(1, SyncState::Active, moment(OPENS)), moment(OPENS + 1));
+    assert_eq!(sent(&reconciler.pass(moment(OPENS + 1))), [] as [&str; 0]);
+    assert_eq!(reconciler.in_flight(), 1);
+}
+
+#[test]
+fn what_could_not_be_written_is_written_again_in_its_newest_form() {
+    let mut reconciler = keeping(&[1]);
+    reconciler.pass(moment(OPENS));
+    reconciler.hear(saw(1, SyncState::Inactive, moment(OPENS)), moment(OPENS + 1));
+    let actions = reconciler.pass(moment(OPENS + 1));
+    let change = actions.into_iter().find_map(|it| match it {
+        Action::Write { change } if change.sync().is_some() => Some(change),
+        _ => None,
+    });
+    let told = change.as_ref().map(|it| it.events().count());
+    reconciler.write_failed(change.expect("it is left alone, and its row says so"), moment(OPENS + 2));
+    assert!(!reconciler.is_written());
+    let again = |actions: Vec<Action>| {
+        actions.into_iter().find_map(|it| match it {
+            Action::WriteAgain { change } => Some((change.sync().cloned(), change.events().count())),
+            _ => None,
+        })
+    };
+    assert_eq!(again(reconciler.pass(moment(OPENS + 11))), None, "not at once");
+    let due = reconciler.next_wake(moment(OPENS + 11)).uptime;
+    assert_eq!(due, Some(moment(OPENS + 12).uptime));
+    assert_eq!(again(reconciler.pass(moment(OPENS + 12))), Some((Some(sync(1)), told.unwrap())));
+    assert!(reconciler.is_written());
+}
+
+#[test]
+fn of_a_long_outage_of_the_disk_only_the_beginning_is_kept() {
+    let mut reconciler = keeping(&[1]);
+    for _ in 0..MOST_UNWRITTEN + 5 {
+        let event = Event::new(crate::domain::event::EventKind::ConfigRejected);
+        reconciler.write_failed(Change::new().record(at(0), event), moment(0));
+    }
+    let kept = reconciler.pass(moment(10)).into_iter().filter(|it| matches!(it, Action::WriteAgain { .. }));
+    assert_eq!(kept.count(), MOST_UNWRITTEN);
+}
+
+#[test]
+fn a_clock_that_is_set_back_before_the_window_asks_again_what_is_wanted() {
+    let mut reconciler = keeping(&[1]);
+    reconciler.pass(moment(OPENS));
+    reconciler.hear(saw(1, SyncState::Inactive, moment(OPENS)), moment(OPENS + 1));
+    reconciler.pass(moment(OPENS + 1));
+    assert_eq!(reconciler.holds().count(), 1);
+    let back = Moment { wall: at(OPENS - 300), ..moment(OPENS + 2) };
+    reconciler.pass(back);
+    assert_eq!(reconciler.next_wake(back).wall, Some(at(OPENS)));
+    assert!(!reconciler.owes_resumes());
+}
+
+#[test]
+fn a_sync_of_another_organization_is_not_delayed_by_one_whose_key_is_refused() {
+    let emea = Arc::new(Organization { name: "emea".into(), ..Organization::example() });
+    let other = SyncRef::new("emea".into(), SyncKind::Model, Uuid::from_u128(7));
+    let mut window = window("night", OPENS, CLOSES, &[1, 2]);
+    window.syncs.insert(other);
+    let mut in_force = in_force(vec![window], 1);
+    in_force.organizations.insert("emea".into(), (emea, Limits::default()));
+    let mut reconciler = reconciler(vec![], Some(in_force));
+    assert_eq!(sent(&reconciler.pass(moment(OPENS))), ["look 1", "look 7"]);
+    let failure = Failure::new(crate::domain::verdict::FailureKind::Unauthorized, "401");
+    let refused = reply(1, Evidence::LookFailed { failure }, Outcome::Unauthorized);
+    reconciler.hear(refused, moment(OPENS + 1));
+    assert_eq!(
+        sent(&reconciler.pass(moment(OPENS + 1))),
+        [] as [&str; 0],
+        "one probe at a time, and not at once"
+    );
+    let lanes: Vec<_> = reconciler.lanes.values().map(|it| it.opens_at(moment(OPENS + 1).uptime)).collect();
+    assert!(lanes.iter().any(|it| it.is_some_and(|at| moment(OPENS + 1).uptime < at)), "{lanes:?}");
+}
