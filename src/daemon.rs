@@ -374,7 +374,7 @@ impl Daemon {
             (None, Some(_)) => "; NO CONFIGURATION IN FORCE: what is held is resumed, nothing is paused",
         };
         let clock = if self.is_clock_wrong { "; THE CLOCK IS WRONG: nothing is paused" } else { "" };
-        format!("{}{}{trouble}{clock}", state, next.unwrap_or_default())
+        format!("{state}{}{trouble}{clock}", next.unwrap_or_default())
     }
 
     /// Keeps `systemctl status` true, but not with every answer of thousands.

@@ -1,9 +1,8 @@
 //! One sync over TLS, far away: what counts is how often something goes there and
 //! back between the instant and the accepted switch.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::daemon::{Home, Window, after, now, seconds, until};
-use crate::simulator::Simulator;
+use crate::simulator::{Role, Simulator};
 use crate::table::{print, ratio};
 use crate::{median, runs};
 
@@ -83,44 +82,17 @@ pub(crate) fn stand_before(server: &str) {
     });
 }
 
-/// What stands before the simulator, in a process of its own.
-struct Front {
-    process: Child,
-    url: String,
-}
-
-impl Front {
-    fn start(simulator: &Simulator) -> Self {
-        let server = simulator.url.trim_start_matches("http://");
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["far", server])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("this program starts itself");
-        let mut port = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut port).unwrap();
-        Self { process, url: format!("https://localhost:{}", port.trim()) }
-    }
-}
-
-impl Drop for Front {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
 /// Round trips until the pause is accepted, and until the resume is.
 fn window() -> (f64, f64) {
     let simulator = Simulator::start(1, Duration::ZERO);
-    let front = Front::start(&simulator);
+    let (_front, port) = Role::start(&["far", simulator.url.trim_start_matches("http://")]);
     let home = Home::new();
     // Long enough for connections to be ready, as they are before any window.
     let (opens, closes) = (after(8.0), after(16.0));
     let it = Window { name: "bench", organization: None, opens, closes, syncs: 1 };
     home.configure(&[("default", &simulator)], "", &[it]);
     let path = home.path("intermission.toml");
-    let far = format!("{}\"\nca_file = \"{}", front.url, certificate("ca.pem").display());
+    let far = format!("https://localhost:{port}\"\nca_file = \"{}", certificate("ca.pem").display());
     let text = std::fs::read_to_string(&path).unwrap().replace(&simulator.url, &far);
     std::fs::write(path, text).unwrap();
     let _daemon = home.start();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::daemon::{Home, Window, after, now, seconds, until};
@@ -11,6 +12,18 @@ use crate::{median, runs};
 
 const SYNCS: usize = 200;
 const PER_SECOND: usize = 20;
+
+/// When the last pause and the last resume of a window were accepted.
+fn last_accepted(simulator: &Simulator, closes: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+    std::thread::sleep(Duration::from_secs_f64(seconds(now(), closes)));
+    let mut accepted = Vec::new();
+    until("all syncs are resumed", Duration::from_mins(5), || {
+        accepted = simulator.accepted(0);
+        accepted.iter().filter(|it| it.active).count() >= SYNCS
+    });
+    let last = |active| accepted.iter().filter(|it| it.active == active).map(|it| it.at).max().unwrap();
+    (last(false), last(true))
+}
 
 /// The time to the last accepted switch as a multiple of the ideal, and which
 /// part of the requests was refused.
@@ -24,17 +37,11 @@ fn window(retry_after: bool) -> (f64, f64, f64) {
     home.configure(&[("default", &simulator)], "", &[it]);
     let _daemon = home.start();
     simulator.limit_rate(&json!({ "per_second": PER_SECOND, "retry_after": retry_after.then_some("1") }));
-    std::thread::sleep(Duration::from_secs_f64(seconds(now(), closes)));
-    let mut accepted = Vec::new();
-    until("all syncs are resumed", Duration::from_mins(5), || {
-        accepted = simulator.accepted(0);
-        accepted.iter().filter(|it| it.active).count() >= SYNCS
-    });
-    let last = |active| accepted.iter().filter(|it| it.active == active).map(|it| it.at).max().unwrap();
+    let (paused, resumed) = last_accepted(&simulator, closes);
     let received = simulator.received(0);
     let refused = received.iter().filter(|it| it.status == 429).count();
     let share = refused as f64 / received.len() as f64;
-    (seconds(opens, last(false)) / ideal, seconds(closes, last(true)) / ideal, share)
+    (seconds(opens, paused) / ideal, seconds(closes, resumed) / ideal, share)
 }
 
 pub(crate) fn run() {
@@ -71,14 +78,8 @@ fn beside(limited: Option<&Simulator>) -> (f64, f64) {
         None => home.configure(&[("default", &simulator)], "", &[ours]),
     }
     let _daemon = home.start();
-    std::thread::sleep(Duration::from_secs_f64(seconds(now(), closes)));
-    let mut accepted = Vec::new();
-    until("all syncs are resumed", Duration::from_mins(1), || {
-        accepted = simulator.accepted(0);
-        accepted.iter().filter(|it| it.active).count() >= SYNCS
-    });
-    let last = |active| accepted.iter().filter(|it| it.active == active).map(|it| it.at).max().unwrap();
-    (seconds(opens, last(false)), seconds(closes, last(true)))
+    let (paused, resumed) = last_accepted(&simulator, closes);
+    (seconds(opens, paused), seconds(closes, resumed))
 }
 
 /// Two organizations that open and close windows at the same instants, of which one

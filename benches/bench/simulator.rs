@@ -40,9 +40,33 @@ pub(crate) fn serve(syncs: usize, latency: u64) {
     });
 }
 
+/// This program in another role, as a process that ends with this value.
+pub(crate) struct Role(Child);
+
+impl Role {
+    /// Starts it; it says in a line where it is reached.
+    pub(crate) fn start(words: &[&str]) -> (Self, String) {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(words)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program starts itself");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (Self(process), line.trim().to_owned())
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 /// A running server.
 pub(crate) struct Simulator {
-    process: Child,
+    _process: Role,
     pub(crate) url: String,
 }
 
@@ -59,14 +83,8 @@ pub(crate) struct Received {
 
 impl Simulator {
     pub(crate) fn start(syncs: usize, latency: Duration) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["serve", &syncs.to_string(), &latency.as_millis().to_string()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("this program starts itself");
-        let mut url = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Self { process, url: url.trim().to_owned() }
+        let (process, url) = Role::start(&["serve", &syncs.to_string(), &latency.as_millis().to_string()]);
+        Self { _process: process, url }
     }
 
     /// Accepted switches from the `since`-th on.
@@ -99,13 +117,6 @@ impl Simulator {
     fn get(&self, path: &str) -> Value {
         serde_json::from_str(&curl(&[&format!("{}/__simulator/{path}", self.url)]))
             .expect("it answers in JSON")
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
     }
 }
 

@@ -11,6 +11,7 @@ use tracing::{error, info};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::event::{Event, EventKind};
+use crate::domain::sync;
 use crate::key;
 use crate::ledger::{Contents, Ledger, LedgerError, Lock, LockError, OpenError, Store};
 use crate::metrics::Metrics;
@@ -169,9 +170,9 @@ impl Start {
             }
             (None, rejected) => {
                 error!(
-                    "The configuration is wrong, and {} held: what is held will be resumed when it is due, \
+                    "The configuration is wrong: what is held ({}) will be resumed when it is due, \
                      and nothing will be paused until the file is mended",
-                    if owed == 1 { "1 sync is".to_owned() } else { format!("{owed} syncs are") }
+                    sync::counted(owed)
                 );
                 let error = rejected.as_ref().map(NotLoaded::in_a_line);
                 daemon.journal(Event { error, ..Event::new(EventKind::ConfigRejected) });
