@@ -150,6 +150,8 @@ impl Daemon {
                 Some(ask) = self.asks.recv() => self.answer(ask),
                 Some(heard) = self.heard.recv() => self.hear(heard)?,
                 Some(ask) = self.health_asks.recv() => drop(ask.send(self.health())),
+                // What was decided is sent first.
+                () = tokio::task::yield_now(), if self.reconciler.is_more_due() => {}
                 () = timer.wait() => {}
                 () = tokio::time::sleep(wake.sleep) => {}
             }
@@ -180,6 +182,7 @@ impl Daemon {
             }
             tokio::select! {
                 Some(heard) = self.heard.recv() => self.hear(heard)?,
+                () = tokio::task::yield_now(), if self.reconciler.is_more_due() => {}
                 () = tokio::time::sleep(wake.sleep.min(left)) => {}
             }
         }
@@ -270,6 +273,9 @@ impl Daemon {
     /// How long to sleep, at most, and until when by the wall clock.
     fn sleep_until_next(&self, now: Moment) -> Sleep {
         let wake = self.reconciler.next_wake(now);
+        if self.reconciler.is_more_due() {
+            return Sleep { sleep: Duration::ZERO, wall: wake.wall };
+        }
         let until_timer = wake.uptime.map(|at| at.saturating_sub(now.uptime));
         let max_sleep = self.config.as_ref().map_or(Duration::from_mins(1), |it| it.reconcile.max_sleep);
         let held = self.reconciler.owes_resumes().then_some(max_sleep);

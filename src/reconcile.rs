@@ -29,6 +29,7 @@ use crate::domain::watch::WindowWatch;
 use crate::ledger::Change;
 use crate::polytomic::Limits;
 
+mod due;
 mod lane;
 mod operator;
 mod orders;
@@ -45,6 +46,7 @@ mod why;
 mod windows;
 mod withdrawn;
 
+use due::Due;
 use lane::{Lane, Seat};
 use tally::Tallies;
 
@@ -71,6 +73,11 @@ const FRESH: Duration = Duration::from_secs(10);
 /// No more writes than this are kept for a ledger that takes none, besides one
 /// for each row.
 const MOST_UNWRITTEN: usize = 1000;
+
+/// A pass decides about so many syncs, and leaves the others to the next one, which is
+/// due at once: what the first of ten thousand need is sent before the last are decided
+/// about. More than may be under way at a time, so that nothing stands idle.
+const AT_ONCE: usize = 128;
 
 /// When the next pass is due, by either clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,8 +263,8 @@ pub struct Reconciler {
     // Something changed that the calendar, or every row, has to be asked about.
     is_outdated: bool,
     next_change: Option<DateTime<Utc>>,
-    // Syncs to decide about in this pass.
-    due: BTreeSet<SyncRef>,
+    // Syncs to decide about.
+    due: Due,
     timers: BTreeSet<(Uptime, SyncRef)>,
     // The wall clock at the last pass: less than that now means it was set back.
     last_pass: Option<DateTime<Utc>>,
@@ -300,7 +307,7 @@ impl Reconciler {
             open: None,
             is_outdated: true,
             next_change: None,
-            due: BTreeSet::new(),
+            due: Due::default(),
             timers: BTreeSet::new(),
             last_pass: None,
             unwritten: BTreeMap::new(),
@@ -472,7 +479,7 @@ impl Reconciler {
         let Some(case) = self.cases.get_mut(&reply.sync) else { return };
         case.name = reply.name.or(case.name.take());
         case.hear(reply.evidence, now);
-        self.due.insert(reply.sync);
+        self.make_due(reply.sync);
     }
 
     /// Takes note of what an errand brought.
@@ -484,7 +491,7 @@ impl Reconciler {
         }
         let Some(case) = self.cases.get_mut(&reply.sync) else { return };
         case.errands.hear(reply.learnt, now);
-        self.due.insert(reply.sync);
+        self.make_due(reply.sync);
     }
 
     /// A write failed: what it said is written again, in its newest form, once
@@ -502,20 +509,23 @@ impl Reconciler {
         self.rewrite_at = Some(now.uptime + Duration::from_secs(10));
     }
 
-    /// Decides about every sync that is due.
+    /// Decides about syncs that are due. If there are many, [`Self::next_wake`] says
+    /// that the next pass is due at once.
     pub fn pass(&mut self, now: Moment) -> Vec<Action> {
         let mut actions = Vec::new();
         self.owing = None;
         if self.boundary_passed(now.wall) {
             self.reopen(now, &mut actions);
         }
-        while let Some((at, _)) = self.timers.first()
-            && *at <= now.uptime
-        {
-            self.due.extend(self.timers.pop_first().map(|(_, sync)| sync));
+        while self.timers.first().is_some_and(|(at, _)| *at <= now.uptime) {
+            let Some((_, sync)) = self.timers.pop_first() else { break };
+            self.make_due(sync);
         }
-        while let Some(sync) = self.due.pop_first() {
-            self.decide(&sync, now, &mut actions);
+        // Whoever stops has no next pass.
+        let most = if self.is_stopping { usize::MAX } else { AT_ONCE };
+        for _ in 0..most {
+            let Some(sync) = self.due.pop() else { break };
+            self.decide_wholly(&sync, now, &mut actions);
         }
         if !self.is_stopping {
             self.fly(now, &mut actions);
@@ -531,13 +541,24 @@ impl Reconciler {
 
     /// When the next pass is due if nothing is heard before.
     pub fn next_wake(&self, now: Moment) -> Wake {
+        let left_over = self.is_more_due().then_some(now.uptime);
         let lanes = self.lanes.values().filter_map(|lane| lane.opens_at(now.uptime));
         let timer = self.timers.first().map(|(at, _)| *at);
         let lists = [self.next_list(now), self.sweeps.next()];
         let others =
             [self.rewrite_at, self.next_flight(now), self.tallies.look_at()].into_iter().chain(lists);
-        let uptime = lanes.chain(timer).chain(others.flatten()).min();
+        let uptime = lanes.chain(timer).chain(left_over).chain(others.flatten()).min();
         Wake { uptime, wall: self.next_change }
+    }
+
+    /// Whether there was more to decide about than a pass takes on.
+    pub fn is_more_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    pub(super) fn make_due(&mut self, sync: SyncRef) {
+        let case = self.cases.get(&sync).map(|it| &**it);
+        self.due.insert(sync, case);
     }
 
     /// Whether what the windows want may have changed since the last pass.
@@ -570,10 +591,7 @@ impl Reconciler {
         self.look_ahead(calendar, now, actions);
         self.look_out(calendar, now, actions);
         for sync in calendar.syncs_of_change(&advanced) {
-            if self.open.iter().any(|open| open.pause(sync).is_some()) {
-                self.open_case(sync);
-            }
-            self.due.insert(sync.clone());
+            self.make_due(sync.clone());
         }
         self.next_change = self.open.as_ref().and_then(OpenWindows::next_change);
     }
@@ -584,7 +602,7 @@ impl Reconciler {
             self.look_ahead(calendar, now, actions);
             self.look_out(calendar, now, actions);
             let open = calendar.open_at(now.wall);
-            open.paused().for_each(|(sync, _)| self.open_case(sync));
+            open.paused().for_each(|(sync, _)| self.make_due(sync.clone()));
             self.next_change = open.next_change();
             self.open = Some(open);
         } else {
@@ -593,11 +611,14 @@ impl Reconciler {
             self.open = None;
         }
         self.is_outdated = false;
-        self.due.extend(self.cases.keys().cloned());
+        for (sync, case) in &self.cases {
+            self.due.insert(sync.clone(), Some(case));
+        }
     }
 
+    /// A sync that a window covers has a case from its first turn on.
     fn open_case(&mut self, sync: &SyncRef) {
-        if !self.cases.contains_key(sync) {
+        if !self.cases.contains_key(sync) && self.open.iter().any(|open| open.pause(sync).is_some()) {
             let name = self.names.get(sync).cloned();
             self.cases.insert(sync.clone(), Box::new(Case { name, ..Case::new(sync.clone()) }));
         }

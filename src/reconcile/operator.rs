@@ -145,7 +145,7 @@ impl Reconciler {
             actions.push(write(Change::new().put(hold.clone()), vec![event], now));
             let case = self.cases.entry(sync.clone()).or_insert(case);
             case.decide_for(hold);
-            self.due.insert(sync.clone());
+            self.make_due(sync.clone());
         }
         Resumed { sync, name, was, ended, paused_until: None, paused_by: vec![], next }
     }
@@ -167,7 +167,7 @@ impl Reconciler {
             ..Event::new(EventKind::Forgotten)
         };
         **case = Case::new(sync.clone());
-        self.due.insert(sync.clone());
+        self.make_due(sync.clone());
         Ok(vec![write(Change::new().forget(sync.clone()), vec![event], now)])
     }
 }

@@ -117,10 +117,11 @@ impl Reconciler {
         for (kind, _) in shown.keys() {
             *it.listed.entry(*kind).or_default() += 1;
         }
-        for case in self.cases.values_mut() {
+        let Self { cases, due, .. } = self;
+        for case in cases.values_mut() {
             let Some(active) = shown.get(&(case.sync.kind, case.sync.id)) else { continue };
             if is_held(case, case.sync.kind, &organization) && case.was_listed(*active, sent) {
-                self.due.insert(case.sync.clone());
+                due.insert(case.sync.clone(), Some(case));
             }
         }
     }

@@ -171,6 +171,33 @@ fn one_place_is_the_resumes_before_it_is_a_pauses() {
 }
 
 #[test]
+fn of_very_many_syncs_the_first_are_asked_for_before_the_last_are_decided_about() {
+    let later: Vec<u128> = (1..=3 * AT_ONCE as u128).collect();
+    let owed = u128::from(u16::MAX);
+    let windows = vec![window("night", OPENS, CLOSES, &[owed]), window("next", CLOSES, CLOSES + 600, &later)];
+    let mut reconciler = reconciler(vec![held(owed)], Some(in_force(windows, 8)));
+    reconciler.hear(saw(owed, SyncState::Inactive, moment(CLOSES - 1)), moment(CLOSES - 1));
+    let now = moment(CLOSES);
+    let first = sent(&reconciler.pass(now));
+    assert_eq!(first.len(), 8, "as many as there are places: {first:?}");
+    assert_eq!(first[0], format!("resume {owed}"), "though its number is the last");
+    assert!(reconciler.is_more_due() && !reconciler.is_at_rest(now));
+    assert_eq!(reconciler.next_wake(now).uptime, Some(now.uptime), "the others' turn is now");
+    let mut passes = 1;
+    while reconciler.is_more_due() {
+        assert_eq!(sent(&reconciler.pass(now)), [] as [&str; 0], "there is no place");
+        passes += 1;
+    }
+    assert_eq!(passes, 4);
+    // Everybody is known by then, and whoever stops does not leave that for later.
+    assert_eq!(reconciler.cases.len(), later.len() + 1);
+    reconciler.retry_now();
+    reconciler.stop();
+    reconciler.pass(now);
+    assert!(!reconciler.is_more_due());
+}
+
+#[test]
 fn without_a_configuration_a_row_is_resumed_when_it_is_due_and_nothing_else_is_done() {
     let mut reconciler = reconciler(vec![held(1)], None);
     assert_eq!(sent(&reconciler.pass(moment(OPENS + 1))), ["look 1"], "somebody may have switched it on");

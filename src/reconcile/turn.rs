@@ -32,8 +32,17 @@ impl Reconciler {
         }
     }
 
+    /// Decides about one sync until there is nothing more to decide.
+    pub(super) fn decide_wholly(&mut self, sync: &SyncRef, now: Moment, actions: &mut Vec<Action>) {
+        self.open_case(sync);
+        self.decide(sync, now, actions);
+        while self.due.remove(sync) {
+            self.decide(sync, now, actions);
+        }
+    }
+
     /// Decides about one sync, and does it unless it has to wait for its lane.
-    pub(super) fn decide(&mut self, sync: &SyncRef, now: Moment, actions: &mut Vec<Action>) {
+    fn decide(&mut self, sync: &SyncRef, now: Moment, actions: &mut Vec<Action>) {
         let Some(case) = self.cases.get_mut(sync) else { return };
         if case.is_in_flight() {
             return;
@@ -84,13 +93,13 @@ impl Reconciler {
             (ErrandStep::Rest { until: None } | ErrandStep::Ask { .. } | ErrandStep::Start { .. }, _) => {}
             (ErrandStep::Keep { hold, events, .. }, _) => {
                 actions.push(write(reported(Change::new().put(*hold)), events, now));
-                self.due.insert(sync.clone());
+                self.make_due(sync.clone());
             }
             (ErrandStep::Forget { events }, _) => {
                 if has_row || !events.is_empty() {
                     actions.push(write(reported(Change::new().forget(sync.clone())), events, now));
                 }
-                self.due.insert(sync.clone());
+                self.make_due(sync.clone());
             }
         }
     }
@@ -228,18 +237,18 @@ impl Reconciler {
             (Step::Look | Step::Pause { .. } | Step::Resume { .. }, None) => {}
             (Step::Keep { hold, events, .. }, _) => {
                 actions.push(write(Change::new().put(*hold), events, now));
-                self.due.insert(sync.clone());
+                self.make_due(sync.clone());
             }
             (Step::Forget { events }, _) => {
                 let change = reports.into_iter().fold(Change::new().forget(sync.clone()), Change::report);
                 actions.push(write(change, events, now));
-                self.due.insert(sync.clone());
+                self.make_due(sync.clone());
             }
             (Step::Defer { events, .. }, _) => {
                 if !events.is_empty() {
                     actions.push(write(Change::new(), events, now));
                 }
-                self.due.insert(sync.clone());
+                self.make_due(sync.clone());
             }
         }
         self.remind_of_overdue(sync, now);
@@ -261,12 +270,14 @@ impl Reconciler {
         for organization in self.lanes.keys().cloned().collect::<Vec<_>>() {
             while let Some(seat) = self.lanes.get_mut(&organization).and_then(|it| it.next(now.uptime)) {
                 match seat {
-                    Seat::State(sync) => drop(self.due.insert(sync)),
-                    Seat::Errand(sync) => self.decide_errand(&sync, Leave::Now, now, actions),
+                    Seat::State(sync) => self.decide_wholly(&sync, now, actions),
+                    Seat::Errand(sync) => {
+                        self.decide_errand(&sync, Leave::Now, now, actions);
+                        if self.due.remove(&sync) {
+                            self.decide_wholly(&sync, now, actions);
+                        }
+                    }
                     Seat::Preflight(sync) => self.scout(sync, now, actions),
-                }
-                while let Some(sync) = self.due.pop_first() {
-                    self.decide(&sync, now, actions);
                 }
             }
         }

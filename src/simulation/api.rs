@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::moment::Moment;
+use crate::domain::selection::Seen;
 use crate::domain::sync::{SyncRef, SyncState};
 use chrono::{DateTime, Utc};
 
@@ -31,6 +32,9 @@ pub struct Switched {
     pub who: Who,
 }
 
+/// What syncs are called.
+const NAMES: [&str; 2] = ["hourly", "nightly"];
+
 /// All switches, and all that ever happened to them.
 #[derive(Debug, Default)]
 pub(super) struct Api {
@@ -38,6 +42,7 @@ pub(super) struct Api {
     initially: BTreeMap<SyncRef, bool>,
     touched: BTreeMap<SyncRef, u32>,
     changes: Vec<Switched>,
+    names: BTreeMap<SyncRef, &'static str>,
     gone: BTreeSet<SyncRef>,
     ever_gone: BTreeSet<SyncRef>,
 }
@@ -45,7 +50,21 @@ pub(super) struct Api {
 impl Api {
     pub(super) fn create(&mut self, sync: SyncRef, active: bool) {
         self.initially.insert(sync.clone(), active);
+        self.names.insert(sync.clone(), NAMES[usize::from(sync.id.as_bytes()[15] % 2)]);
         self.active.insert(sync, active);
+    }
+
+    /// What a list shows of it.
+    pub(super) fn seen(&self, sync: SyncRef) -> Seen {
+        Seen { name: self.names.get(&sync).map(|it| (*it).to_owned()), sync, connections: vec![] }
+    }
+
+    /// It gets the other name.
+    pub(super) fn rename(&mut self, sync: &SyncRef) -> &'static str {
+        let before = self.names.get(sync).copied();
+        let name = if before == Some(NAMES[0]) { NAMES[1] } else { NAMES[0] };
+        self.names.insert(sync.clone(), name);
+        name
     }
 
     pub(super) fn syncs(&self) -> impl Iterator<Item = &SyncRef> {

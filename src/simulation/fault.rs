@@ -46,13 +46,15 @@ pub enum On {
     Pause,
     /// `active: true`.
     Resume,
+    /// A list of what there is.
+    List,
     /// Everything, or the machine.
     World,
 }
 
 faults! {
     /// Never arrives and is never answered.
-    Lost: Look Pause Resume;
+    Lost: Look Pause Resume List;
     /// Is applied, and the answer never comes.
     ReplyLost: Pause Resume;
     /// Is applied long after we gave up, as late as `settle` allows.
@@ -62,41 +64,45 @@ faults! {
     /// 5xx, though it was applied.
     ServerErrorApplied: Pause Resume;
     /// 5xx, and it was not applied.
-    ServerError: Look Pause Resume;
+    ServerError: Look Pause Resume List;
     /// 503 that says when to come back.
-    ServerBusy: Look Pause Resume;
+    ServerBusy: Look Pause Resume List;
     /// The connection breaks after the request was applied.
     ConnectionLostApplied: Pause Resume;
     /// The connection breaks before that.
-    ConnectionLost: Look Pause Resume;
+    ConnectionLost: Look Pause Resume List;
     /// 2xx that confirms nothing (a page, nothing, half of it, another id), to what was applied.
     MalformedApplied: Pause Resume;
     /// The same, to what was not.
-    Malformed: Look Pause Resume;
+    Malformed: Look Pause Resume List;
     /// 409 or 425, though it is applied.
     ConflictApplied: Pause Resume;
     /// 409 or 425, and it is not.
     Conflict: Pause Resume;
     /// 408: the server gave up on reading it.
-    ServerTimeout: Look Pause Resume;
+    ServerTimeout: Look Pause Resume List;
     /// 401.
-    Unauthorized: Look Pause Resume;
+    Unauthorized: Look Pause Resume List;
     /// 403, for this sync alone.
-    Forbidden: Look Pause Resume;
+    Forbidden: Look Pause Resume List;
     /// 400 or 422.
-    Rejected: Look Pause Resume;
+    Rejected: Look Pause Resume List;
     /// 3xx.
-    Redirected: Look Pause Resume;
+    Redirected: Look Pause Resume List;
     /// 429, with a time to come back or without.
-    Throttled: Look Pause Resume;
+    Throttled: Look Pause Resume List;
     /// No name, no connection, no trust: nothing left.
-    NotSent: Look Pause Resume;
+    NotSent: Look Pause Resume List;
     /// The file of the key cannot be read.
-    KeyUnreadable: Look Pause Resume;
+    KeyUnreadable: Look Pause Resume List;
     /// One organization's API hangs, is unreachable or refuses the key, for hours.
     OrganizationDown: World;
     /// Polytomic does not know a sync, for hours.
     SyncGone: World;
+    /// A list has nothing of a sync that somebody changes meanwhile.
+    ListIncomplete: World;
+    /// Somebody calls a sync otherwise: other windows select it.
+    SyncRenamed: World;
     /// The process is killed.
     Crash: World;
     /// It is killed when the row is written and the request has not left.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::calendar::{Calendar, Desired};
 use crate::domain::hold::{Hold, HoldState};
 use crate::domain::moment::Moment;
-use crate::domain::sync::{SyncRef, SyncState};
+use crate::domain::sync::{Name, SyncRef, SyncState};
 use crate::domain::window::Occurrence;
 use crate::reconcile::RELEASED;
 
 use super::api::{Api, Who};
+use super::world::Heard;
 
 /// A missed run is made up for by so many attempts.
 const MOST_STARTS: u32 = 3;
@@ -203,6 +204,36 @@ impl Judge {
         self.hold("lateness", is == should_run, || {
             format!("{sync} is active={is} at {}, though only another organization is down", now.wall)
         });
+    }
+
+    /// A list only adds while its window asks for pauses; else it says what there is, and
+    /// without one all stays as it was.
+    pub(super) fn list_is_heard(&mut self, heard: &Heard<'_>) {
+        let Heard { window, asks_for_pauses, before, after, meant, named } = heard;
+        let Some(meant) = meant else {
+            return self.hold("P22", before == after, || format!("{window} changed without a list"));
+        };
+        self.hold("P22", meant.is_subset(after), || format!("{window} leaves out what it selects"));
+        self.hold("P22", after.iter().all(|it| meant.contains(it) || before.contains(it)), || {
+            format!("{window} has what it does not select")
+        });
+        if *asks_for_pauses {
+            self.hold("P22", before.is_subset(after), || format!("{window} lost a sync while it is open"));
+        } else if let Some(named) = named {
+            self.hold("P22", after.iter().all(|it| meant.contains(it) || named.contains(it)), || {
+                format!("{window} keeps what it does not select any more")
+            });
+        }
+    }
+
+    /// A start knows what was found before.
+    pub(super) fn selection_is_remembered(
+        &mut self,
+        window: &Name,
+        found: &BTreeSet<SyncRef>,
+        syncs: &BTreeSet<SyncRef>,
+    ) {
+        self.hold("P22", found.is_subset(syncs), || format!("a start has forgotten what {window} selects"));
     }
 
     /// At rest, after everything.

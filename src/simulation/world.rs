@@ -17,6 +17,7 @@ use crate::domain::moment::Moment;
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::{KeySource, Organization};
 use crate::domain::plan::{Evidence, Rules};
+use crate::domain::selection::Seen;
 use crate::domain::sync::{Name, SyncRef, SyncState};
 use crate::domain::verdict::{Failure, FailureKind, Verdict};
 use crate::domain::window::{End, Times, Window};
@@ -43,12 +44,14 @@ macro_rules! note {
 mod course;
 mod daemon;
 mod judging;
+mod lists;
 mod orders;
 mod people;
 mod requests;
 mod storage;
 mod unkind;
 
+pub(super) use lists::Heard;
 use storage::Disk;
 
 /// What a machine's uptime is when its world begins.
@@ -76,6 +79,12 @@ enum Happening {
     Swept {
         process: u64,
         reply: Box<SweepReply>,
+    },
+    /// A list of what there is reaches the process that asked for it.
+    Listed {
+        process: u64,
+        organization: Arc<Organization>,
+        listed: Result<Vec<Seen>, Failure>,
     },
     /// The API reads its state for a GET.
     Read {
@@ -106,6 +115,7 @@ enum Happening {
         organization: Name,
     },
     SyncGoes,
+    SyncIsRenamed,
     SyncIsBack {
         sync: SyncRef,
     },
@@ -222,6 +232,8 @@ pub enum Plant {
     ForgetsLeftAlone,
     /// A start takes every sync that is skipped for its own.
     SkippedIsHeld,
+    /// A start does not know what windows were found to select.
+    ForgetsSelections,
     /// A start makes nothing of what an operator or a window's end left to resume.
     ForgetsResuming,
     /// A pause leaves when all is over, and nobody knows of it.
@@ -344,6 +356,7 @@ impl World {
         self.often(span, 40.0 * people, &Happening::Person);
         self.often(span, 4.0 * people, &Happening::Operator);
         self.often(span, 4.0 * people, &Happening::Order);
+        self.often(span, if self.selects() { 6.0 * people } else { 0.0 }, &Happening::SyncIsRenamed);
         self.often(span, if edits.is_empty() { 0.0 } else { 6.0 * faults }, &Happening::Edit);
         self.often(span, if clocks { 3.0 } else { 0.0 }, &Happening::Clock);
         self.often(span, 4.0 * faults, &Happening::Disk { full: true });
@@ -352,6 +365,10 @@ impl World {
             self.often(span, 2.0, &Happening::OrganizationIsDown { organization });
         }
         self.often(span, 48.0, &Happening::Inspect);
+    }
+
+    fn selects(&self) -> bool {
+        self.windows.iter().any(|it| it.select.is_some())
     }
 
     /// It happens so many times a day, at any time in `span`.
@@ -416,6 +433,9 @@ impl World {
             Happening::Answer { process, reply } => self.answer(process, *reply),
             Happening::Errand { process, reply } => self.hear_errand(process, *reply),
             Happening::Swept { process, reply } => self.hear_sweep(process, *reply),
+            Happening::Listed { process, organization, listed } => {
+                self.hear_list(process, &organization, &listed);
+            }
             Happening::Read { process, look, answers_in } => self.read(process, *look, answers_in),
             Happening::Apply { sync, active, request } => {
                 let now = self.now();
@@ -438,6 +458,7 @@ impl World {
                 self.down.remove(&organization);
             }
             Happening::SyncGoes => self.sync_goes(),
+            Happening::SyncIsRenamed => self.rename_sync(),
             Happening::SyncIsBack { sync } => {
                 note!(self, World: "{sync} is back");
                 self.judge.person_acts(&sync);

@@ -170,10 +170,13 @@ impl Night {
     /// Passes until nobody has anything to do.
     fn pass(&mut self, now: Moment) {
         let mut actions = VecDeque::from(self.reconciler.pass(now));
-        while let Some(action) = actions.pop_front() {
-            self.answer(action, now);
-            if actions.is_empty() {
-                actions.extend(self.reconciler.pass(now));
+        loop {
+            match actions.pop_front() {
+                Some(action) => self.answer(action, now),
+                None => actions.extend(self.reconciler.pass(now)),
+            }
+            if actions.is_empty() && !self.reconciler.is_more_due() {
+                break;
             }
         }
     }

@@ -147,7 +147,7 @@ fn whatever_happens_the_promises_hold_and_every_fault_was_met() {
     println!("faults met: {met:?}\npromises put to the test: {checked:?}");
     let never: Vec<_> = Fault::ALL.iter().filter(|it| !met.contains_key(it)).collect();
     assert!(never.is_empty(), "these faults were never met: {never:?}");
-    for promise in ["P1", "P2", "P3", "P4", "P8", "P9", "P18", "catch-up", "lateness"] {
+    for promise in ["P1", "P2", "P3", "P4", "P8", "P9", "P18", "P22", "catch-up", "lateness"] {
         assert!(checked.get(promise).is_some_and(|it| *it > 100), "{promise} was hardly tested: {checked:?}");
     }
 }
@@ -179,6 +179,7 @@ fn planted_defects_are_found() {
         (Plant::ForgetsLeftAlone, "P9"),
         (Plant::SkippedIsHeld, "P1"),
         (Plant::ForgetsResuming, "P2"),
+        (Plant::ForgetsSelections, "P22"),
     ];
     each_is_found(&plants);
 }

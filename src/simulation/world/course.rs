@@ -2,7 +2,7 @@
 //! what the daemon hears of it. HTTP itself is left out: how a status or a body
 //! becomes a [`FailureKind`] is shown by the client's own tests.
 
-use super::{Duration, Failure, FailureKind, Fault, On, SyncRef, SyncState, Told, World};
+use super::{Duration, Failure, FailureKind, Fault, Name, On, SyncRef, SyncState, Told, World};
 
 /// The course of one request.
 #[derive(Debug)]
@@ -25,13 +25,14 @@ enum Applied {
 }
 
 impl World {
-    pub(super) fn course(&mut self, on: On, sync: &SyncRef) -> Course {
+    /// Of a request to this organization; one that moves a switch, to this sync's.
+    pub(super) fn course(&mut self, on: On, organization: &Name, switch: Option<&SyncRef>) -> Course {
         let (there, back) = (self.latency(), self.latency());
-        if let Some(kind) = self.down.get(&sync.organization).copied() {
+        if let Some(kind) = self.down.get(organization).copied() {
             let answered = if kind == FailureKind::Timeout { self.timeout } else { there };
             return Course { applied: vec![], failure: Some(Failure::new(kind, "down")), answered };
         }
-        if on != On::Look && self.api.state(sync) == SyncState::Gone {
+        if switch.is_some_and(|it| self.api.state(it) == SyncState::Gone) {
             let failure = Some(Failure::new(FailureKind::Gone, "404"));
             return Course { applied: vec![], failure, answered: there + back };
         }

@@ -29,12 +29,15 @@ impl World {
         if self.config_is_broken {
             self.meet(Fault::ConfigBrokenAtStart, On::World);
         }
+        let found = self.remember(&mut contents.selections);
         let dice = self.rng.fork();
         let mut reconciler = Reconciler::new(contents.holds, contents.watches, in_force, dice);
         reconciler.remember_orders(contents.orders, contents.last_order);
+        reconciler.remember_selections(contents.selections);
         reconciler.remember_reports(contents.reports);
         self.reconciler = Some(reconciler);
         self.calendar_is_renewed();
+        self.judge_start(&found);
         self.pass();
     }
 
@@ -51,6 +54,19 @@ impl World {
     pub(super) fn calendar_is_renewed(&mut self) {
         self.in_force = self.reconciler.as_ref().and_then(|it| it.calendar().cloned());
         self.open = None;
+    }
+
+    /// Same, if it is another one.
+    pub(super) fn calendar_may_be_renewed(&mut self) {
+        let calendar = self.reconciler.as_ref().and_then(|it| it.calendar());
+        let is_same = match (calendar, &self.in_force) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            (_, _) => false,
+        };
+        if !is_same {
+            self.calendar_is_renewed();
+        }
     }
 
     pub(super) fn pass(&mut self) {
@@ -98,8 +114,9 @@ impl World {
                     self.write(change);
                 }
                 Action::WriteAgain { change } => self.write(change),
-                // No window of a scene selects.
-                Action::List { .. } | Action::Scout { .. } => {}
+                Action::List { organization, kinds } => self.list(organization, &kinds),
+                // No scene looks at syncs before their windows.
+                Action::Scout { .. } => {}
                 Action::Sweep { organization, kinds } => self.sweep(organization, &kinds),
                 Action::Look { sync, organization } => self.look(sync, organization),
                 Action::Errand { sync, organization, errand } => self.errand(sync, organization, errand),

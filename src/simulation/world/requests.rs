@@ -19,7 +19,7 @@ impl World {
         let sent = self.now();
         let look = Look { sync, organization, sent };
         let process = self.process;
-        let course = self.course(On::Look, &look.sync);
+        let course = self.course(On::Look, &look.sync.organization, None);
         if let Some(failure) = course.failure {
             let evidence = Evidence::LookFailed { failure };
             return self.reply_later(course.answered, look.sync, look.organization, evidence);
@@ -40,7 +40,7 @@ impl World {
     /// it, or not, breaks no promise.
     pub(super) fn errand(&mut self, sync: SyncRef, organization: Arc<Organization>, errand: Errand) {
         let sent = self.now();
-        let course = self.course(On::Look, &sync);
+        let course = self.course(On::Look, &sync.organization, None);
         // What has no answer may have been carried out.
         if errand == Errand::Start && (course.failure.is_none() || self.rng.bool()) {
             self.started.insert(sync.clone(), sent.wall);
@@ -84,8 +84,7 @@ impl World {
         let sent = self.now();
         let is_meant = |it: &&SyncRef| it.organization == organization.name && kinds.contains(&it.kind);
         let syncs: Vec<SyncRef> = self.api.syncs().filter(is_meant).cloned().collect();
-        let Some(first) = syncs.first() else { return };
-        let course = self.course(On::Look, first);
+        let course = self.course(On::Look, &organization.name, None);
         let shown = syncs.iter().filter_map(|sync| match self.api.state(sync) {
             SyncState::Active => Some(((sync.kind, sync.id), true)),
             SyncState::Inactive => Some(((sync.kind, sync.id), false)),
@@ -147,7 +146,8 @@ impl World {
         let sent = self.now();
         let request = self.next_number;
         note!(self, Request: "request {request} leaves: {sync} active={active}");
-        let course = self.course(if active { On::Resume } else { On::Pause }, &sync);
+        let course =
+            self.course(if active { On::Resume } else { On::Pause }, &sync.organization, Some(&sync));
         for wait in course.applied {
             self.after(wait, Happening::Apply { sync: sync.clone(), active, request });
         }

@@ -6,10 +6,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use glob::Pattern;
 use intermission::domain::backoff::Backoff;
 use intermission::domain::execution::{OnRunning, RunPolicy};
 use intermission::domain::organization::{KeySource, Organization, Proxy};
 use intermission::domain::plan::Rules;
+use intermission::domain::selection::{Select, Selector};
 use intermission::domain::sync::{SyncKind, SyncRef};
 use intermission::domain::window::{Dates, End, OnManualResume, Start, Times, When, Window};
 use intermission::domain::zone::Zone;
@@ -160,7 +162,7 @@ fn windows(rng: &mut fastrand::Rng, from: DateTime<Utc>, syncs: &[SyncRef]) -> V
             },
             description: None,
             longer: None,
-            select: None,
+            select: select(rng),
             runs: runs(rng),
         };
         // As the configuration does, refuse a lead that leaves no time to run.
@@ -169,6 +171,15 @@ fn windows(rng: &mut fastrand::Rng, from: DateTime<Utc>, syncs: &[SyncRef]) -> V
         }
     }
     windows
+}
+
+/// Some windows select by name, beside what they name.
+fn select(rng: &mut fastrand::Rng) -> Option<Select> {
+    let organization = ["default", "emea"][rng.usize(..2)].into();
+    let name = ["hourly*", "nightly*", "*"][rng.usize(..3)];
+    let exclude = (rng.u8(..3) == 0).then(|| Uuid::from_u128(rng.u128(1..7))).into_iter().collect();
+    let any_of = vec![Selector { name: Some(Pattern::new(name).unwrap()), ..Selector::default() }];
+    (rng.u8(..8) == 0).then_some(Select { organization, any_of, exclude })
 }
 
 /// Short enough that what waits for an execution is paused before anything is late.
