@@ -791,6 +791,21 @@ mod tests {
         check(9, "05T12:00", "06T12:00", &[]);
     }
 
+    #[test]
+    fn what_operators_ask_for_is_told_where_it_touches_the_time_that_is_asked_about() {
+        let pause = order(7, "05T21:00", "05T23:00", What::Pause { syncs: syncs(&[2]) });
+        let exempt = order(8, "05T20:30", "05T23:30", What::Exempt { syncs: None });
+        let calendar = calendar().with_orders(&[pause, exempt]);
+        let numbers = |from, until| {
+            calendar.asked(at(from), at(until)).iter().map(|(it, _)| it.number).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers("05T12:00", "06T12:00"), [7], "an exemption asks for no pause");
+        assert_eq!(numbers("05T22:59", "06T12:00"), [7]);
+        assert_eq!(numbers("05T23:00", "06T12:00"), [] as [u32; 0]);
+        assert_eq!(numbers("05T12:00", "05T21:01"), [7]);
+        assert_eq!(numbers("05T12:00", "05T21:00"), [] as [u32; 0]);
+    }
+
     /// Who holds a sync at an instant, and until when.
     fn held(calendar: &Calendar, number: u128, now: &str) -> (Vec<String>, Option<DateTime<Utc>>) {
         let alone = calendar.desired(&sync(number), at(now));

@@ -272,6 +272,25 @@ mod tests {
     }
 
     #[test]
+    fn a_row_knows_once_each_whom_it_serves_and_whom_it_has_served() {
+        let names = |all: &[Occurrence]| all.iter().map(|it| it.window.to_string()).collect::<Vec<_>>();
+        let (a, b) = (occurrence("a", 100, 200), occurrence("b", 150, 300));
+        let mut held = hold(HoldState::Held);
+        let mut serve = |holders: &[Occurrence], served: &[&str]| {
+            held.serve(&Pause { holders: holders.to_vec(), until: at(300) });
+            assert_eq!(names(&held.holders), names(holders));
+            assert_eq!(names(&held.served), served);
+        };
+        serve(&[a.clone(), b.clone()], &[]);
+        serve(std::slice::from_ref(&b), &["a"]);
+        serve(&[a, b.clone()], &[]);
+        serve(&[b], &["a"]);
+        serve(&[], &["a", "b"]);
+        assert_eq!(held.called(), held.sync.id.to_string());
+        assert_eq!(Hold { name: Some("Contacts".into()), ..held }.called(), "Contacts");
+    }
+
+    #[test]
     fn an_end_is_brought_forward_and_never_put_off() {
         let mut held = hold(HoldState::Held);
         held.end_by(at(150));

@@ -189,6 +189,60 @@ mod tests {
     }
 
     #[test]
+    fn an_ending_is_read_from_the_word_that_it_is_written_as() {
+        let words = [Ending::RunsAgain, Ending::LeftOn, Ending::WasOff].map(|it| (it.as_str(), it));
+        for (word, ending) in words {
+            assert_eq!(Ending::parse(word), Some(ending));
+        }
+        assert_eq!(words.map(|(word, _)| word), ["runs_again", "left_on", "was_off"]);
+        assert_eq!(Ending::parse("runs"), None);
+    }
+
+    #[test]
+    fn an_operators_pause_is_no_window_to_report_of() {
+        let occurrence = |window: &str| Occurrence {
+            window: window.into(),
+            pauses: at(0),
+            opens: at(0),
+            closes: at(60),
+            enforce: false,
+            runs: crate::domain::execution::RunPolicy::default(),
+        };
+        let sync = SyncRef::new("default".into(), SyncKind::Model, Uuid::nil());
+        let organization = std::sync::Arc::new(crate::domain::organization::Organization::example());
+        let mut hold =
+            crate::domain::plan::Case::new(sync).new_hold(&organization, HoldState::Released, at(0));
+        let all = [occurrence("night"), occurrence("operator#7")];
+        hold.holders = all.to_vec();
+        hold.leave_alone(&all);
+        let windows = |reports: Vec<SyncReport>| {
+            reports.into_iter().map(|it| it.window.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(windows(SyncReport::of_resumed(&hold, None).collect()), ["night"]);
+        assert_eq!(windows(SyncReport::of_left_alone(&hold).collect()), ["night"]);
+    }
+
+    #[test]
+    fn runs_that_come_at_once_are_one_time_and_not_two() {
+        let next = |number, name, minute| SyncReport {
+            next: Some(at(minute)),
+            ..report(number, name, Ending::RunsAgain)
+        };
+        let ends = |reports: &[SyncReport], with: &str| {
+            let told = told(reports, &[]);
+            assert!(told.ends_with(with), "{told}");
+        };
+        ends(
+            &[next(1, "Leads", 90), next(2, "Contacts", 90)],
+            &format!("next run at {} (Contacts)", instant(at(90))),
+        );
+        ends(
+            &[next(1, "Leads", 90), next(2, "Contacts", 95)],
+            &format!("next runs from {} (Leads) to {}", instant(at(90)), instant(at(95))),
+        );
+    }
+
+    #[test]
     fn one_line_says_what_was_missed_how_old_the_data_is_and_what_comes_next() {
         let leads = report(1, "Leads", Ending::RunsAgain);
         assert_eq!(told(std::slice::from_ref(&leads), &[]), "1 sync runs again");

@@ -47,6 +47,18 @@ fn wait(entries: &[Entry], seconds: i64) -> DateTime<Utc> {
 }
 
 #[test]
+fn how_it_goes_with_a_target_is_known_since_it_last_took_something() {
+    let mut report = TargetReport::of(&target(DEFAULT_EVENTS));
+    assert_eq!((report.format.as_str(), report.last_told, report.attempts), ("slack", None, 0));
+    report.failed("first".into());
+    report.failed("second".into());
+    assert_eq!((report.attempts, report.last_error.as_deref()), (2, Some("second")));
+    assert_eq!(report.last_told, None);
+    report.took(at(7));
+    assert_eq!((report.attempts, report.last_error, report.last_told), (0, None, Some(at(7))));
+}
+
+#[test]
 fn a_window_of_four_hundred_syncs_is_one_message() {
     let mut entries: Vec<Entry> = (0_i32..400)
         .map(|it| entry(it.into(), 0, EventKind::Skipped, Some("nightly"), Some(it.unsigned_abs().into())))

@@ -1,7 +1,7 @@
 //! The table, row by row, and the rules that span rows.
 
 use super::*;
-use crate::domain::execution::RunPolicy;
+use crate::domain::execution::{After, RunPolicy};
 use crate::domain::hold::Unsettled;
 use crate::domain::organization::KeySource;
 use crate::domain::sync::{SyncKind, SyncRef};
@@ -750,8 +750,41 @@ fn a_persons_decision_outlives_an_exemption_inside_its_occurrence() {
     assert_eq!(word(&step), "settling");
     case.take(&step);
     let seen = saw(case, SyncState::Active, 300);
-    let step = decide_with(&seen, &Desired::Running, 300, |turn| turn.is_exempt = true);
-    assert_eq!(word(&step), "released");
+    let exempt = |case: &Case, now| {
+        let mut case = case.clone();
+        case.take(&decide_with(&case, &Desired::Running, now, |turn| turn.is_exempt = true));
+        case
+    };
+    let released = exempt(&seen, 300);
+    assert_eq!(released.hold.as_ref().map(|it| it.state), Some(HoldState::Released));
+    // Until the second after the end of what it is about.
+    let rest = decide_with(&released, &Desired::Running, 400, |turn| turn.is_exempt = true);
+    assert_eq!(rest, Step::Rest { until: Some(moment(901).uptime) });
+    // Before the look can tell, or before its resume is proven, there is more to wait for.
+    let state = |case: &Case| case.hold.as_ref().map(|it| it.state);
+    let early = Case { evidence: None, ..seen.clone() };
+    let early = exempt(&saw(early, SyncState::Active, 150), 150);
+    assert_eq!(state(&early), Some(HoldState::Settling));
+    let mut unproven = seen;
+    unproven.hold.as_mut().unwrap().runs.after = After::Proof;
+    assert_eq!(state(&exempt(&unproven, 300)), Some(HoldState::Settling));
+}
+
+#[test]
+fn a_list_that_was_asked_for_together_with_the_look_is_as_new() {
+    let looked = |at: i64| {
+        let mut case = row(HoldState::Held);
+        case.looked = up(at);
+        case
+    };
+    assert!(looked(150).was_listed(true, moment(150)), "it is on, and somebody has to look");
+    assert!(!looked(151).was_listed(true, moment(150)), "the look knows better");
+    let mut off = looked(150);
+    assert!(!off.was_listed(false, moment(160)));
+    assert_eq!(off.looked, up(160));
+    let mut in_doubt = looked(150);
+    in_doubt.hold.as_mut().unwrap().unsettled.pause = up(140);
+    assert!(!in_doubt.was_listed(true, moment(160)), "it is looked at anyway");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! resume.
 
 use super::*;
-use crate::domain::execution::{After, Frequency, OnRunning, RunStatus};
+use crate::domain::execution::{Frequency, OnRunning, RunStatus};
 
 /// Window `a` with this policy and ten seconds of patience.
 fn asking(on_running: Option<OnRunning>) -> Desired {
@@ -451,6 +451,13 @@ fn a_start_that_was_never_possible_in_time_is_told() {
     }
     // Nothing was missed, and nothing is told.
     check(&resumed(), running, 200 + 60 * 11, "forget");
+    // What is told says which run it was.
+    let ErrandStep::Forget { events } = errand(&due(After::Start(0)), running, 200 + 60 * 61) else {
+        panic!("it is over")
+    };
+    let run = due(After::Start(0)).hold.unwrap().runs.next.unwrap();
+    let detail = format!("the run of {} had fallen into the pause", crate::domain::moment::instant(run));
+    assert_eq!(events[0].detail, Some(detail));
 }
 
 #[test]
