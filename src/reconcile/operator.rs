@@ -71,6 +71,11 @@ impl Reconciler {
         if self.boundary_passed(now.wall) {
             self.reopen(now, &mut actions);
         }
+        // Those too that the next pass would come to.
+        let covered = self.open.iter().flat_map(|it| it.paused()).map(|(sync, _)| sync.clone());
+        for sync in covered.collect::<Vec<_>>() {
+            self.open_case(&sync);
+        }
         let resumed: Vec<Resumed> = self
             .selected(selection, now)
             .into_iter()

@@ -4,10 +4,15 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::domain::calendar::Calendar;
-use crate::domain::execution::RunPolicy;
+use crate::domain::execution::{RunPolicy, RunStatus};
 use crate::domain::hold::HoldState;
+use crate::domain::organization::KeySource;
+use crate::domain::plan::Told;
+use crate::domain::verdict::FailureKind;
 use crate::domain::window::{Dates, End, Occurrence, OnManualResume, Start, Times, When, Window};
 use crate::domain::zone::Zone;
+
+mod operators;
 
 /// Minute 0 of the tests; their window is open from minute 10 to minute 40.
 const BEGINNING: i64 = RELEASED.timestamp() + 86_400;
@@ -304,7 +309,7 @@ fn a_sync_of_another_organization_is_not_delayed_by_one_whose_key_is_refused() {
     in_force.organizations.insert("emea".into(), (emea, Limits::default()));
     let mut reconciler = reconciler(vec![], Some(in_force));
     assert_eq!(sent(&reconciler.pass(moment(OPENS))), ["look 1", "look 7"]);
-    let failure = Failure::new(crate::domain::verdict::FailureKind::Unauthorized, "401");
+    let failure = Failure::new(FailureKind::Unauthorized, "401");
     let refused = reply(1, Evidence::LookFailed { failure }, Outcome::Unauthorized);
     reconciler.hear(refused, moment(OPENS + 1));
     assert_eq!(
@@ -314,4 +319,174 @@ fn a_sync_of_another_organization_is_not_delayed_by_one_whose_key_is_refused() {
     );
     let lanes: Vec<_> = reconciler.lanes.values().map(|it| it.opens_at(moment(OPENS + 1).uptime)).collect();
     assert!(lanes.iter().any(|it| it.is_some_and(|at| moment(OPENS + 1).uptime < at)), "{lanes:?}");
+}
+
+/// Answers everything as it would be without faults, until nobody asks any more.
+fn answer_all(
+    reconciler: &mut Reconciler,
+    now: Moment,
+    mut state: impl FnMut(u128) -> SyncState,
+) -> Vec<String> {
+    let mut told = Vec::new();
+    loop {
+        let actions = reconciler.pass(now);
+        told.extend(sent(&actions));
+        if actions.is_empty() && !reconciler.is_more_due() {
+            return told;
+        }
+        for action in actions {
+            match action {
+                Action::Look { sync, .. } => {
+                    let number = sync.id.as_u128();
+                    reconciler.hear(saw(number, state(number), now), now);
+                }
+                Action::Pause { sync, .. } => confirm(reconciler, &sync, false, now),
+                Action::Resume { sync, .. } => confirm(reconciler, &sync, true, now),
+                Action::Errand { sync, organization, .. } => {
+                    let status =
+                        RunStatus { is_running: false, newest: None, last_completed: None, next: None };
+                    let told = Told::Status(status);
+                    let learnt = Learnt { sent: now, result: Ok(told) };
+                    reconciler.hear_errand(ErrandReply { sync, organization, learnt }, now);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn confirm(reconciler: &mut Reconciler, sync: &SyncRef, active: bool, now: Moment) {
+    let evidence = Evidence::Answered { active, sent: now, verdict: Verdict::Applied };
+    reconciler.hear(reply(sync.id.as_u128(), evidence, Outcome::Answered), now);
+}
+
+fn failed(number: u128) -> Reply {
+    let failure = Failure::new(FailureKind::Server, "500");
+    reply(number, Evidence::LookFailed { failure }, Outcome::Answered)
+}
+
+#[test]
+fn it_is_at_rest_when_nothing_is_under_way_and_nothing_is_undone() {
+    let mut reconciler = keeping(&[1, 2]);
+    assert!(!reconciler.is_at_rest(moment(0)), "it has not looked at its windows yet");
+    reconciler.pass(moment(0));
+    assert!(reconciler.is_at_rest(moment(0)));
+    assert_eq!(reconciler.next_change(), Some(at(OPENS)));
+    let now = moment(OPENS);
+    assert!(!reconciler.is_at_rest(now), "a window has opened");
+    reconciler.pass(now);
+    assert!(!reconciler.is_at_rest(now), "looks are under way");
+    reconciler.hear(saw(1, SyncState::Inactive, now), now);
+    reconciler.hear(failed(2), now);
+    assert!(!reconciler.is_at_rest(now), "their answers wait for a pass");
+    reconciler.pass(now);
+    assert!(!reconciler.is_at_rest(now), "one failed and is tried again");
+    reconciler.retry_now();
+    answer_all(&mut reconciler, now, |_| SyncState::Active);
+    assert!(reconciler.owes_resumes() && reconciler.is_at_rest(now), "one is held, the other left alone");
+    let end = moment(CLOSES);
+    assert!(!reconciler.is_at_rest(end));
+    answer_all(&mut reconciler, end, |_| SyncState::Inactive);
+    assert!(!reconciler.owes_resumes());
+}
+
+#[test]
+fn what_failed_waits_unless_an_operator_says_that_it_is_mended() {
+    let mut reconciler = keeping(&[1]);
+    reconciler.pass(moment(OPENS));
+    reconciler.hear(failed(1), moment(OPENS));
+    let now = moment(OPENS);
+    assert_eq!(sent(&reconciler.pass(now)), [] as [&str; 0]);
+    reconciler.retry_now();
+    assert_eq!(sent(&reconciler.pass(now)), ["look 1"]);
+    // The same where a whole organization waits, as its key was refused.
+    let failure = Failure::new(FailureKind::Unauthorized, "401");
+    reconciler.hear(reply(1, Evidence::LookFailed { failure }, Outcome::Unauthorized), now);
+    assert_eq!(sent(&reconciler.pass(now)), [] as [&str; 0]);
+    reconciler.retry_now();
+    assert_eq!(sent(&reconciler.pass(now)), ["look 1"]);
+}
+
+#[test]
+fn a_row_is_reached_as_the_file_says_now_where_it_is_the_same_place() {
+    let mut reconciler = reconciler(vec![held(1)], None);
+    reconciler.pass(moment(OPENS));
+    let mut in_force = in_force(vec![window("night", OPENS, CLOSES, &[1])], 8);
+    let moved = Organization { key: KeySource::Credential("moved".into()), ..Organization::example() };
+    in_force.organizations.insert("default".into(), (Arc::new(moved.clone()), Limits::default()));
+    reconciler.bring_into_force(in_force);
+    let row = |it: &Reconciler| it.holds().next().unwrap().organization.key.clone();
+    assert_eq!(row(&reconciler), moved.key);
+    assert!(!reconciler.is_written(), "the ledger has the old one");
+    let actions = reconciler.pass(moment(OPENS + 1));
+    let written = actions.iter().any(|it| match it {
+        Action::WriteAgain { change } => change.sync() == Some(&sync(1)),
+        _ => false,
+    });
+    assert!(written && reconciler.is_written(), "{actions:?}");
+}
+
+#[test]
+fn a_key_counts_as_accepted_only_where_an_answer_shows_it() {
+    let look = |state| Evidence::Saw { state, sent: moment(0), by: None };
+    assert!(is_proof(&look(SyncState::Active)) && is_proof(&look(SyncState::Inactive)));
+    assert!(!is_proof(&look(SyncState::Gone)), "a wrong key may find nothing, too");
+    let failure = || Failure::new(FailureKind::Server, "500");
+    assert!(!is_proof(&Evidence::LookFailed { failure: failure() }));
+    assert!(!is_proof(&Evidence::NotWritten { failure: failure() }));
+    let answer = |verdict| Evidence::Answered { active: true, sent: moment(0), verdict };
+    assert!(is_proof(&answer(Verdict::Applied)));
+    assert!(!is_proof(&answer(Verdict::Unknown(failure()))));
+}
+
+#[test]
+fn a_sync_is_called_by_its_name_once_that_was_seen() {
+    let mut reconciler = keeping(&[1]);
+    reconciler.pass(moment(OPENS));
+    assert_eq!(reconciler.called(&sync(1)), sync(1).id.to_string());
+    assert!(reconciler.names().is_empty());
+    let named = Reply { name: Some("Contacts".into()), ..saw(1, SyncState::Inactive, moment(OPENS)) };
+    reconciler.hear(named, moment(OPENS));
+    assert_eq!(reconciler.called(&sync(1)), "Contacts");
+    assert_eq!(reconciler.names().get(&sync(1)).map(String::as_str), Some("Contacts"));
+    assert_eq!(reconciler.known_syncs().find(|(it, _)| **it == sync(1)).unwrap().1, Some("Contacts"));
+    answer_all(&mut reconciler, moment(CLOSES), |_| SyncState::Inactive);
+    assert!(reconciler.cases.is_empty(), "nothing is to be remembered of it");
+    assert_eq!(reconciler.called(&sync(1)), "Contacts", "but its name");
+    // It is in the next row, too.
+    reconciler.bring_into_force(in_force(vec![window("later", 4000, 5000, &[1])], 8));
+    answer_all(&mut reconciler, moment(4000), |_| SyncState::Active);
+    assert_eq!(reconciler.holds().next().unwrap().name.as_deref(), Some("Contacts"));
+    assert!(reconciler.knows_window(&"later".into()) && !reconciler.knows_window(&"night".into()));
+}
+
+#[test]
+fn only_time_that_goes_on_asks_no_more_than_what_changes() {
+    let mut reconciler = keeping(&[1]);
+    assert!(reconciler.boundary_passed(at(0)), "nothing was asked yet");
+    assert!(!reconciler.goes_on(at(0)));
+    reconciler.pass(moment(0));
+    assert!(!reconciler.boundary_passed(at(0)), "the same instant again");
+    assert!(!reconciler.boundary_passed(at(OPENS - 1)) && reconciler.boundary_passed(at(OPENS)));
+    assert!(reconciler.goes_on(at(0)) && reconciler.goes_on(at(OPENS)));
+    assert!(reconciler.boundary_passed(at(-1)) && !reconciler.goes_on(at(-1)), "the clock was set back");
+    reconciler.retry_now();
+    assert!(reconciler.boundary_passed(at(1)) && !reconciler.goes_on(at(1)));
+    // A clock that was wrong and is right again is no going on, whatever lies between.
+    let early = RELEASED - TimeDelta::seconds(1);
+    let wrong = |wall| Moment { wall, ..moment(0) };
+    reconciler.pass(wrong(early));
+    assert!(!reconciler.boundary_passed(early));
+    assert!(reconciler.boundary_passed(RELEASED) && !reconciler.goes_on(RELEASED));
+    reconciler.pass(wrong(RELEASED));
+    assert!(!reconciler.boundary_passed(RELEASED) && reconciler.goes_on(RELEASED));
+}
+
+#[test]
+fn without_a_configuration_the_next_change_is_the_next_end() {
+    let mut reconciler = reconciler(vec![held(1)], None);
+    reconciler.pass(moment(CLOSES - 1));
+    assert_eq!(reconciler.next_change(), Some(at(CLOSES)));
+    reconciler.pass(moment(CLOSES));
+    assert_eq!(reconciler.next_change(), None, "it is now");
 }

@@ -12,7 +12,7 @@ use intermission::domain::execution::{OnRunning, RunPolicy};
 use intermission::domain::organization::{KeySource, Organization, Proxy};
 use intermission::domain::plan::Rules;
 use intermission::domain::selection::{Select, Selector};
-use intermission::domain::sync::{SyncKind, SyncRef};
+use intermission::domain::sync::{Name, SyncKind, SyncRef};
 use intermission::domain::window::{Dates, End, OnManualResume, Start, Times, When, Window};
 use intermission::domain::zone::Zone;
 use intermission::polytomic::Limits;
@@ -34,6 +34,9 @@ const NIGHTS: [&str; 9] = [
     "2027-06-01T20:00:00Z",
 ];
 
+/// There are two in each scene.
+const ORGANIZATIONS: [&str; 2] = ["default", "emea"];
+
 /// How often what is held is looked at, in minutes. Where that is seldom, nothing that
 /// matters may hang on it.
 const PACES: [u64; 3] = [1, 10, 60];
@@ -47,7 +50,8 @@ pub(super) fn scene(seed: u64, disk: impl FnOnce() -> PathBuf) -> Scene {
     let mut rng = fastrand::Rng::with_seed(seed ^ 0x5ce4e);
     let from: DateTime<Utc> = NIGHTS[rng.usize(..NIGHTS.len())].parse().unwrap();
     let how_many = if rng.u8(..150) == 0 { rng.u128(40..300) } else { rng.u128(2..7) };
-    let syncs: Vec<SyncRef> = (0..how_many).map(|it| sync(&mut rng, it)).collect();
+    let names = ORGANIZATIONS.map(Name::from);
+    let syncs: Vec<SyncRef> = (0..how_many).map(|it| sync(&mut rng, &names, it)).collect();
     let windows = windows(&mut rng, from, &syncs);
     let span = Duration::from_hours(24 * rng.u64(2..5));
     let windows_end_after = span + Duration::from_hours(6);
@@ -56,9 +60,9 @@ pub(super) fn scene(seed: u64, disk: impl FnOnce() -> PathBuf) -> Scene {
         seed,
         from,
         windows,
-        organizations: ["default", "emea"]
-            .into_iter()
-            .map(|name| (name.into(), (organization(name), Limits::default())))
+        organizations: names
+            .iter()
+            .map(|name| (name.clone(), (organization(name), Limits::default())))
             .collect(),
         rules: Rules {
             settle: Duration::from_mins(2),
@@ -86,7 +90,7 @@ fn unkindness(rng: &mut fastrand::Rng) -> Unkindness {
         people: [0.0, 0.5, 1.0][rng.usize(..3)],
         clocks: rng.u8(..3) == 0,
         edits: zones().to_vec(),
-        outages_of: (rng.u8(..3) == 0).then(|| if rng.bool() { "default" } else { "emea" }.into()),
+        outages_of: (rng.u8(..3) == 0).then(|| ORGANIZATIONS[usize::from(rng.bool())].into()),
     }
 }
 
@@ -102,9 +106,9 @@ fn some_zone(rng: &mut fastrand::Rng) -> Zone {
     zones()[rng.usize(..ZONES.len())].clone()
 }
 
-fn organization(name: &str) -> Arc<Organization> {
+fn organization(name: &Name) -> Arc<Organization> {
     Arc::new(Organization {
-        name: name.into(),
+        name: name.clone(),
         url: format!("https://{name}.example"),
         api_version: "2025-09-18".into(),
         organization_id: None,
@@ -114,10 +118,10 @@ fn organization(name: &str) -> Arc<Organization> {
     })
 }
 
-fn sync(rng: &mut fastrand::Rng, number: u128) -> SyncRef {
-    let organization = if rng.bool() { "default" } else { "emea" };
+fn sync(rng: &mut fastrand::Rng, organizations: &[Name; 2], number: u128) -> SyncRef {
+    let organization = organizations[usize::from(rng.bool())].clone();
     let kind = if rng.bool() { SyncKind::Model } else { SyncKind::Bulk };
-    SyncRef::new(organization.into(), kind, Uuid::from_u128(number + 1))
+    SyncRef::new(organization, kind, Uuid::from_u128(number + 1))
 }
 
 /// A few windows over the same syncs: recurring and single, overlapping,
@@ -175,7 +179,7 @@ fn windows(rng: &mut fastrand::Rng, from: DateTime<Utc>, syncs: &[SyncRef]) -> V
 
 /// Some windows select by name, beside what they name.
 fn select(rng: &mut fastrand::Rng) -> Option<Select> {
-    let organization = ["default", "emea"][rng.usize(..2)].into();
+    let organization = ORGANIZATIONS[usize::from(rng.bool())].into();
     let name = ["hourly*", "nightly*", "*"][rng.usize(..3)];
     let exclude = (rng.u8(..3) == 0).then(|| Uuid::from_u128(rng.u128(1..7))).into_iter().collect();
     let any_of = vec![Selector { name: Some(Pattern::new(name).unwrap()), ..Selector::default() }];

@@ -1,0 +1,199 @@
+//! What operators ask for.
+
+use super::*;
+use crate::domain::event::EventKind;
+
+fn terms(from: i64, until: i64) -> Terms {
+    Terms { from: at(from), until: at(until), reason: "load".into(), by: "operator (uid 0)".into() }
+}
+
+fn all(numbers: &[u128]) -> BTreeSet<SyncRef> {
+    numbers.iter().map(|it| sync(*it)).collect()
+}
+
+/// What is told, and of which syncs: `exempted 1`.
+fn told(actions: &[Action]) -> Vec<String> {
+    let events = actions.iter().filter_map(|it| match it {
+        Action::Write { change } => Some(change.events().map(|(_, event)| event)),
+        _ => None,
+    });
+    let of = |sync: &Option<SyncRef>| sync.as_ref().map_or("-".to_owned(), |it| it.id.as_u128().to_string());
+    events.flatten().map(|it| format!("{} {}", it.kind.as_str(), of(&it.sync))).collect()
+}
+
+fn numbers(resumed: &[Resumed]) -> Vec<u128> {
+    resumed.iter().map(|it| it.sync.id.as_u128()).collect()
+}
+
+#[test]
+fn who_resumes_all_means_those_too_whose_turn_has_not_come() {
+    let many: Vec<u128> = (1..=2 * AT_ONCE as u128).collect();
+    for (passes, selection) in [(0, Selection::All), (1, Selection::Window("night".into()))] {
+        let mut reconciler = keeping(&many);
+        reconciler.pass(moment(0));
+        (0..passes).for_each(|_| drop(reconciler.pass(moment(OPENS))));
+        let (resumed, _) = reconciler.resume(&selection, "operator", None, moment(OPENS));
+        assert_eq!(resumed.len(), many.len(), "{selection:?} after {passes} passes");
+        let told = answer_all(&mut reconciler, moment(OPENS + 1), |_| SyncState::Active);
+        assert!(!told.iter().any(|it| it.starts_with("pause")), "{told:?}");
+    }
+}
+
+#[test]
+fn a_window_and_a_sync_are_resumed_by_themselves() {
+    let windows = vec![window("night", OPENS, CLOSES, &[1, 2]), window("other", OPENS, CLOSES, &[2, 3])];
+    let mut reconciler = reconciler(vec![], Some(in_force(windows, 8)));
+    answer_all(&mut reconciler, moment(OPENS), |_| SyncState::Active);
+    assert_eq!(reconciler.holds().count(), 3);
+    let now = moment(OPENS + 60);
+    let mut resume = |selection: Selection| {
+        let (resumed, actions) = reconciler.resume(&selection, "operator", Some("why not"), now);
+        (resumed, told(&actions))
+    };
+    let (resumed, events) = resume(Selection::Window("night".into()));
+    assert_eq!(numbers(&resumed), [1, 2]);
+    assert_eq!(events, ["operator_resume 1", "operator_resume 2"]);
+    let ended: Vec<_> = resumed.iter().map(|it| it.ended.len()).collect();
+    assert_eq!(ended, [1, 2], "the other window does not hold it any more either");
+    assert_eq!(resumed[0].was, Some(HoldState::Held));
+    let (resumed, _) = resume(Selection::Syncs(vec![sync(3), sync(9)]));
+    assert_eq!(numbers(&resumed), [3, 9]);
+    assert_eq!((resumed[1].was, resumed[1].ended.len()), (None, 0), "nothing holds it");
+    let asked = answer_all(&mut reconciler, now, |_| SyncState::Inactive);
+    let resumes: Vec<_> = asked.iter().filter(|it| it.starts_with("resume")).collect();
+    assert_eq!(resumes.len(), 3, "{asked:?}");
+    // They are left alone until another window begins; said again, it changes nothing.
+    let (resumed, actions) = reconciler.resume(&Selection::Syncs(vec![sync(1)]), "operator", None, now);
+    assert_eq!(resumed[0].ended, []);
+    assert_eq!(told(&actions), [] as [&str; 0]);
+}
+
+#[test]
+fn an_order_has_a_number_of_its_own_and_ends_by_its_name() {
+    let mut reconciler = keeping(&[1, 2]);
+    reconciler.pass(moment(0));
+    let (order, actions) = reconciler.pause(all(&[1, 7]), terms(0, 300), moment(0));
+    assert_eq!(
+        (order.number, told(&actions)),
+        (1, vec!["operator_pause 1".into(), "operator_pause 7".into()])
+    );
+    assert!(reconciler.knows_window(&order.name()) && reconciler.knows_window(&"night".into()));
+    let mut looks = sent(&reconciler.pass(moment(0)));
+    looks.sort();
+    assert_eq!(looks, ["look 1", "look 7"]);
+    let name = order.name();
+    assert!(reconciler.end_order(&"operator#2".into(), "operator", None, moment(1)).is_none());
+    assert!(reconciler.end_order(&name, "operator", None, moment(300)).is_none(), "it is over");
+    let (withdrawn, actions) = reconciler.end_order(&name, "operator", Some("done"), moment(299)).unwrap();
+    assert_eq!(numbers(&withdrawn.syncs), [1, 7]);
+    assert_eq!(told(&actions).len(), 2);
+    assert!(reconciler.orders().is_empty() && !reconciler.knows_window(&name));
+    let (next, _) = reconciler.exempt(None, terms(0, 300), moment(300));
+    assert_eq!(next.number, 2, "a number is never used twice");
+}
+
+#[test]
+fn orders_are_remembered_and_dropped_days_after_their_end() {
+    let mut before = keeping(&[1]);
+    let (order, _) = before.pause(all(&[1]), terms(0, 300), moment(0));
+    let mut reconciler = keeping(&[1]);
+    reconciler.remember_orders(vec![order.clone()], 7);
+    assert_eq!(sent(&reconciler.pass(moment(0))), ["look 1"]);
+    let days = |number: i64| moment(300 + number * 86_400);
+    reconciler.pass(Moment { wall: days(2).wall - TimeDelta::seconds(1), ..days(2) });
+    assert_eq!(reconciler.orders(), [order]);
+    let dropped = |actions: &[Action]| {
+        actions.iter().any(|it| matches!(it, Action::Write { change } if change.sync().is_none()))
+    };
+    // It goes at the first boundary after that.
+    reconciler.retry_now();
+    assert!(dropped(&reconciler.pass(days(2))));
+    assert!(reconciler.orders().is_empty());
+    let (next, _) = reconciler.exempt(None, terms(0, 300), moment(300));
+    assert_eq!(next.number, 8);
+}
+
+#[test]
+fn what_is_exempt_is_not_paused_until_that_ends_and_only_who_is_named_is_freed() {
+    let mut reconciler = keeping(&[1, 2, 3]);
+    reconciler.pass(moment(0));
+    let (named, _) = reconciler.exempt(Some(all(&[1, 2])), terms(0, CLOSES), moment(0));
+    assert_eq!(sent(&reconciler.pass(moment(OPENS))), ["look 3"]);
+    let end = |it: &mut Reconciler, syncs: Option<&[u128]>| {
+        let syncs = syncs.map(all);
+        it.end_exemptions(syncs.as_ref(), "operator", moment(OPENS)).map(|actions| told(&actions))
+    };
+    assert_eq!(end(&mut reconciler, None), Err(NotExempt::NoneOfAll));
+    assert_eq!(end(&mut reconciler, Some(&[3])), Err(NotExempt::NotNamed(sync(3))));
+    assert_eq!(end(&mut reconciler, Some(&[1])), Ok(vec!["exempted 1".into()]));
+    assert_eq!(sent(&reconciler.pass(moment(OPENS))), ["look 1"]);
+    assert_eq!(reconciler.orders().len(), 1, "the other one is exempt still");
+    assert_eq!(end(&mut reconciler, Some(&[2])), Ok(vec!["exempted 2".into()]));
+    assert_eq!(reconciler.orders(), []);
+    let (everything, _) = reconciler.exempt(None, terms(0, CLOSES), moment(OPENS));
+    assert_eq!(
+        end(&mut reconciler, Some(&[2])),
+        Err(NotExempt::ByAll { sync: sync(2), order: everything.name() })
+    );
+    assert_ne!(everything.name(), named.name());
+    assert_eq!(end(&mut reconciler, None), Ok(vec!["exempted -".into()]));
+}
+
+#[test]
+fn who_is_resumed_is_taken_out_of_the_operators_pause_that_holds_it() {
+    let mut reconciler = keeping(&[1]);
+    reconciler.pass(moment(0));
+    reconciler.pause(all(&[7, 8]), terms(0, 300), moment(0));
+    reconciler.pause(all(&[7]), terms(400, 500), moment(0));
+    answer_all(&mut reconciler, moment(1), |_| SyncState::Active);
+    let resume = |it: &mut Reconciler, number| {
+        it.resume(&Selection::Syncs(vec![sync(number)]), "operator", None, moment(2))
+    };
+    let left = |it: &Reconciler| it.orders().iter().map(|it| it.syncs().count()).collect::<Vec<_>>();
+    let (resumed, _) = resume(&mut reconciler, 7);
+    assert_eq!(resumed[0].next.as_ref().map(|it| it.opens), Some(at(400)), "that has not begun");
+    assert_eq!(left(&reconciler), [1, 1]);
+    resume(&mut reconciler, 8);
+    assert_eq!(left(&reconciler), [1], "nobody is left in the first");
+}
+
+#[test]
+fn a_window_that_is_kept_open_longer_says_when_it_closes_without_that() {
+    let mut reconciler = keeping(&[1]);
+    answer_all(&mut reconciler, moment(OPENS), |_| SyncState::Active);
+    let occurrence = reconciler.calendar().unwrap().window("night").unwrap().covering(at(OPENS)).unwrap();
+    let (order, actions) = reconciler.extend(&occurrence, terms(OPENS, CLOSES + 600), moment(OPENS));
+    assert_eq!(told(&actions), ["extended -"]);
+    reconciler.pass(moment(OPENS));
+    assert_eq!(reconciler.next_change(), Some(at(CLOSES + 600)));
+    let (withdrawn, actions) = reconciler.end_order(&order.name(), "operator", None, moment(OPENS)).unwrap();
+    assert_eq!(told(&actions), ["extended -"]);
+    assert_eq!((withdrawn.closes, numbers(&withdrawn.syncs)), (Some(at(CLOSES)), vec![1]));
+    assert_eq!(withdrawn.syncs[0].paused_until, Some(at(CLOSES)));
+    assert_eq!(withdrawn.syncs[0].paused_by, [Name::from("night")]);
+    reconciler.pass(moment(OPENS));
+    assert_eq!(reconciler.next_change(), Some(at(CLOSES)));
+}
+
+#[test]
+fn a_row_is_forgotten_only_of_a_sync_that_is_gone() {
+    let mut reconciler =
+        reconciler(vec![held(1)], Some(in_force(vec![window("night", OPENS, CLOSES, &[1])], 8)));
+    reconciler.pass(moment(OPENS));
+    let forget = |it: &mut Reconciler, number| {
+        it.forget(&sync(number), "operator", moment(OPENS)).map(|actions| told(&actions))
+    };
+    assert_eq!(forget(&mut reconciler, 2), Err(NotForgotten::NoRow(sync(2))));
+    assert_eq!(forget(&mut reconciler, 1), Err(NotForgotten::Busy(sync(1))), "a look is under way");
+    reconciler.hear(saw(1, SyncState::Inactive, moment(OPENS)), moment(OPENS));
+    assert_eq!(forget(&mut reconciler, 1), Err(NotForgotten::NotGone(sync(1))));
+    reconciler.hear(saw(1, SyncState::Gone, moment(OPENS)), moment(OPENS));
+    let _ = reconciler.pass(moment(OPENS));
+    let kind = EventKind::Forgotten.as_str();
+    if reconciler.in_flight() == 0 {
+        assert_eq!(forget(&mut reconciler, 1), Ok(vec![format!("{kind} 1")]));
+        assert_eq!(reconciler.holds().count(), 0);
+    } else {
+        panic!("nothing is asked of a sync that was just found to be gone");
+    }
+}
