@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::calendar::Desired;
+use crate::domain::calendar::{Desired, OpenWindows};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::hold::{Hold, HoldState};
 use crate::domain::moment::Moment;
@@ -72,7 +72,7 @@ impl Reconciler {
             self.reopen(now, &mut actions);
         }
         // Those too that the next pass would come to.
-        let covered = self.open.iter().flat_map(|it| it.paused()).map(|(sync, _)| sync.clone());
+        let covered = self.open.iter().flat_map(OpenWindows::paused).map(|(sync, _)| sync.clone());
         for sync in covered.collect::<Vec<_>>() {
             self.open_case(&sync);
         }

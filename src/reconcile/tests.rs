@@ -4,15 +4,21 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::domain::calendar::Calendar;
-use crate::domain::execution::{RunPolicy, RunStatus};
+use crate::domain::execution::{Frequency, RunPolicy, RunStatus};
 use crate::domain::hold::HoldState;
 use crate::domain::organization::KeySource;
-use crate::domain::plan::Told;
+use crate::domain::plan::{Proof, Told};
+use crate::domain::preflight::Preflight;
+use crate::domain::report::{Ending, SyncReport};
 use crate::domain::verdict::FailureKind;
 use crate::domain::window::{Dates, End, Occurrence, OnManualResume, Start, Times, When, Window};
 use crate::domain::zone::Zone;
 
+mod flights;
+mod lists;
 mod operators;
+mod status;
+mod windows;
 
 /// Minute 0 of the tests; their window is open from minute 10 to minute 40.
 const BEGINNING: i64 = RELEASED.timestamp() + 86_400;

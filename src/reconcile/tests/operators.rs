@@ -3,11 +3,11 @@
 use super::*;
 use crate::domain::event::EventKind;
 
-fn terms(from: i64, until: i64) -> Terms {
+pub(super) fn terms(from: i64, until: i64) -> Terms {
     Terms { from: at(from), until: at(until), reason: "load".into(), by: "operator (uid 0)".into() }
 }
 
-fn all(numbers: &[u128]) -> BTreeSet<SyncRef> {
+pub(super) fn all(numbers: &[u128]) -> BTreeSet<SyncRef> {
     numbers.iter().map(|it| sync(*it)).collect()
 }
 
@@ -60,8 +60,8 @@ fn a_window_and_a_sync_are_resumed_by_themselves() {
     assert_eq!(numbers(&resumed), [3, 9]);
     assert_eq!((resumed[1].was, resumed[1].ended.len()), (None, 0), "nothing holds it");
     let asked = answer_all(&mut reconciler, now, |_| SyncState::Inactive);
-    let resumes: Vec<_> = asked.iter().filter(|it| it.starts_with("resume")).collect();
-    assert_eq!(resumes.len(), 3, "{asked:?}");
+    let switched: Vec<_> = asked.iter().filter(|it| it.starts_with("resume")).collect();
+    assert_eq!(switched.len(), 3, "{asked:?}");
     // They are left alone until another window begins; said again, it changes nothing.
     let (resumed, actions) = reconciler.resume(&Selection::Syncs(vec![sync(1)]), "operator", None, now);
     assert_eq!(resumed[0].ended, []);

@@ -1,0 +1,126 @@
+//! What is looked at before windows open.
+
+use super::*;
+use crate::domain::event::EventKind;
+
+/// Looks at its window's syncs five minutes before it opens.
+fn looking_out(syncs: &[u128]) -> Reconciler {
+    let rule = PreflightRule { before: Duration::from_mins(5), zone_trouble: None };
+    let in_force =
+        InForce { preflight: Some(rule), ..in_force(vec![window("night", OPENS, CLOSES, syncs)], 8) };
+    reconciler(vec![], Some(in_force))
+}
+
+const TAKES_OFF: i64 = OPENS - 300;
+/// Three quarters of the time that is left.
+const LANDS: i64 = TAKES_OFF + 225;
+
+fn scouts(actions: &[Action]) -> Vec<String> {
+    sent(actions).into_iter().filter(|it| it.starts_with("scout")).collect()
+}
+
+/// What is told, its error and its detail.
+fn told(actions: &[Action]) -> Vec<(Option<String>, Option<String>)> {
+    let events = actions.iter().filter_map(|it| match it {
+        Action::Write { change } => Some(change.events().map(|(_, event)| event)),
+        _ => None,
+    });
+    let flights = events.flatten().filter(|it| it.kind == EventKind::Preflight);
+    flights.map(|it| (it.error.clone(), it.detail.clone())).collect()
+}
+
+fn hear(it: &mut Reconciler, number: u128, result: Result<Sight, Failure>, now: i64) {
+    let reply = ScoutReply { sync: sync(number), organization: organization(), name: None, result };
+    it.hear_scout(reply, moment(now));
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as it is heard")]
+fn sight(state: SyncState) -> Result<Sight, Failure> {
+    Ok(Sight { state, is_running: None, clock_ahead: None })
+}
+
+fn failure(kind: FailureKind) -> Result<Sight, Failure> {
+    Err(Failure::new(kind, "no luck"))
+}
+
+#[test]
+fn it_asks_once_about_each_sync_in_time_and_tells_once() {
+    let mut it = looking_out(&[1, 2]);
+    assert_eq!(sent(&it.pass(moment(0))), [] as [&str; 0]);
+    assert_eq!(it.next_wake(moment(0)).uptime, Some(moment(TAKES_OFF).uptime));
+    assert_eq!(sent(&it.pass(moment(TAKES_OFF - 1))), [] as [&str; 0]);
+    assert_eq!(scouts(&it.pass(moment(TAKES_OFF))), ["scout 1", "scout 2"]);
+    assert_eq!(it.next_wake(moment(TAKES_OFF)).uptime, Some(moment(LANDS).uptime));
+    hear(&mut it, 1, sight(SyncState::Active), TAKES_OFF + 1);
+    assert_eq!(told(&it.pass(moment(TAKES_OFF + 1))), [], "one is missing");
+    hear(&mut it, 2, sight(SyncState::Active), TAKES_OFF + 2);
+    assert_eq!(it.next_wake(moment(TAKES_OFF + 2)).uptime, Some(moment(TAKES_OFF + 2).uptime));
+    let all = told(&it.pass(moment(TAKES_OFF + 2)));
+    assert!(matches!(&all[..], [(None, Some(_))]), "{all:?}");
+    assert_eq!(it.preflights().len(), 1);
+    // Another file, the same occurrence.
+    it.retry_now();
+    assert_eq!(scouts(&it.pass(moment(TAKES_OFF + 3))), [] as [&str; 0]);
+    it.pass(moment(OPENS));
+    assert_eq!(it.preflights(), [], "it has begun");
+}
+
+#[test]
+fn what_may_pass_is_asked_again_until_it_lands_and_what_does_not_is_told() {
+    let mut it = looking_out(&[1, 2, 3]);
+    it.pass(moment(TAKES_OFF));
+    hear(&mut it, 1, failure(FailureKind::Server), TAKES_OFF + 1);
+    hear(&mut it, 2, failure(FailureKind::Gone), TAKES_OFF + 1);
+    assert_eq!(scouts(&it.pass(moment(TAKES_OFF + 2))), [] as [&str; 0], "not at once");
+    // A quarter of the flight later.
+    assert_eq!(scouts(&it.pass(moment(TAKES_OFF + 58))), ["scout 1"]);
+    hear(&mut it, 1, failure(FailureKind::Server), TAKES_OFF + 59);
+    assert_eq!(told(&it.pass(moment(LANDS - 1))), []);
+    let all = told(&it.pass(moment(LANDS)));
+    let [(Some(error), _)] = &all[..] else { panic!("{all:?}") };
+    assert!(error.contains("no luck"), "{error}");
+    assert!(error.contains("there was no time to look at 1 of its syncs"), "{error}");
+}
+
+#[test]
+fn a_key_that_does_not_do_is_told_once_and_nobody_else_is_asked() {
+    for kind in [FailureKind::Unauthorized, FailureKind::Key] {
+        let mut it = looking_out(&[1, 2]);
+        it.pass(moment(TAKES_OFF));
+        hear(&mut it, 1, failure(kind), TAKES_OFF + 1);
+        let all = told(&it.pass(moment(TAKES_OFF + 1)));
+        let [(Some(error), _)] = &all[..] else { panic!("{all:?}") };
+        assert!(error.contains("the key of organization `default` does not do"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_held_is_not_asked_about_and_what_comes_too_late_is_not_told() {
+    let rule = PreflightRule { before: Duration::from_mins(5), zone_trouble: Some("old zones".into()) };
+    let windows = vec![window("night", OPENS, CLOSES, &[1]), window("next", CLOSES + 60, CLOSES + 600, &[1])];
+    let in_force = InForce { preflight: Some(rule), ..in_force(windows, 8) };
+    let mut it = reconciler(vec![held(1)], Some(in_force));
+    let mut all = Vec::new();
+    for second in (OPENS..CLOSES).step_by(30) {
+        let actions = it.pass(moment(second));
+        assert_eq!(scouts(&actions), [] as [&str; 0]);
+        all.extend(told(&actions));
+    }
+    let [(Some(error), _)] = &all[..] else { panic!("{all:?}") };
+    assert!(error.contains("old zones"), "{error}");
+    // Told by an earlier process.
+    let told_before = it.preflights();
+    assert_eq!(told_before.len(), 1);
+    let mut late = looking_out(&[1]);
+    late.remember_preflights(vec![Preflight {
+        window: "night".into(),
+        opens: at(OPENS),
+        ..told_before[0].clone()
+    }]);
+    assert_eq!(scouts(&late.pass(moment(TAKES_OFF))), [] as [&str; 0]);
+    // A window whose pause has begun is not looked at any more.
+    let mut begun = looking_out(&[1]);
+    begun.pass(moment(TAKES_OFF));
+    let actions = begun.pass(moment(OPENS));
+    assert_eq!(told(&actions), []);
+}

@@ -1,0 +1,164 @@
+//! Lists: of what windows select, and in place of looks.
+
+use super::*;
+use crate::domain::event::EventKind;
+use crate::domain::selection::{Seen, Select, Selector};
+
+fn selecting() -> Window {
+    let any_of = vec![Selector { name: Some("nightly*".parse().unwrap()), ..Selector::default() }];
+    let select = Select { organization: "default".into(), any_of, exclude: BTreeSet::new() };
+    Window { select: Some(select), ..window("night", OPENS, CLOSES, &[9]) }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as it is heard")]
+fn seen(numbers: &[u128]) -> Result<Vec<Seen>, Failure> {
+    let one = |number: &u128| Seen {
+        sync: sync(*number),
+        name: Some(format!("nightly {number}")),
+        connections: vec![],
+    };
+    Ok(numbers.iter().map(one).collect())
+}
+
+fn no_list() -> Result<Vec<Seen>, Failure> {
+    Err(Failure::new(FailureKind::Server, "500"))
+}
+
+fn covered(it: &Reconciler) -> Vec<u128> {
+    it.calendar().unwrap().window("night").unwrap().syncs.iter().map(|it| it.id.as_u128()).collect()
+}
+
+fn failures(actions: &[Action]) -> Vec<(Option<String>, Option<String>)> {
+    let events = actions.iter().filter_map(|it| match it {
+        Action::Write { change } => Some(change.events().map(|(_, event)| event)),
+        _ => None,
+    });
+    let failed = events.flatten().filter(|it| it.kind == EventKind::SelectionFailed);
+    failed.map(|it| (it.error.clone(), it.detail.clone())).collect()
+}
+
+fn lists(actions: &[Action]) -> usize {
+    actions.iter().filter(|it| matches!(it, Action::List { .. })).count()
+}
+
+#[test]
+fn a_list_is_asked_for_at_once_and_says_whom_the_window_pauses() {
+    let mut it = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
+    assert_eq!(lists(&it.pass(moment(0))), 1);
+    assert_eq!(lists(&it.pass(moment(1))), 0, "it is under way");
+    assert!(!it.is_at_rest(moment(1)) && !it.knows_list_of(&"default".into()));
+    let actions = it.hear_list(&organization(), &seen(&[1, 2]), moment(2));
+    assert!(actions.iter().any(|it| matches!(it, Action::Write { .. })), "it is kept");
+    assert_eq!(covered(&it), [1, 2, 9]);
+    assert!(it.knows_list_of(&"default".into()) && it.is_at_rest(moment(2)) || it.pass(moment(2)).is_empty());
+    assert_eq!(it.called(&sync(1)), "nightly 1");
+    assert_eq!(it.selections().len(), 1);
+    // The same again is no news.
+    let actions = it.hear_list(&organization(), &seen(&[1, 2]), moment(3));
+    assert!(actions.is_empty(), "{actions:?}");
+    // Five minutes before it opens, and each five minutes from then on.
+    it.pass(moment(3));
+    assert_eq!(it.next_wake(moment(3)).uptime, Some(moment(OPENS - 300).uptime));
+    assert_eq!(lists(&it.pass(moment(OPENS - 300))), 1);
+}
+
+#[test]
+fn without_a_list_all_stays_as_it_was_and_that_is_told_once() {
+    let mut it = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
+    it.pass(moment(0));
+    let told = failures(&it.hear_list(&organization(), &no_list(), moment(1)));
+    let [(Some(_), Some(detail))] = &told[..] else { panic!("{told:?}") };
+    assert!(detail.starts_with("nothing is known of what it selects"), "{detail}");
+    assert!(it.selection_trouble(&"night".into()).is_some());
+    assert_eq!(it.selection_troubles().len(), 1);
+    assert_eq!(failures(&it.hear_list(&organization(), &no_list(), moment(2))), []);
+    assert_eq!(covered(&it), [9]);
+    it.hear_list(&organization(), &seen(&[1]), moment(3));
+    assert_eq!((covered(&it), it.selection_troubles().len()), (vec![1, 9], 0));
+    let told = failures(&it.hear_list(&organization(), &no_list(), moment(4)));
+    let [(Some(_), Some(detail))] = &told[..] else { panic!("{told:?}") };
+    assert!(detail.starts_with("what was found at"), "{detail}");
+    assert_eq!(covered(&it), [1, 9]);
+    let told = failures(&it.hear_list(&organization(), &seen(&[]), moment(5)));
+    assert_eq!(told, [(None, Some("it selects no sync at all".into()))]);
+    // Again before each occurrence.
+    let told = failures(&it.hear_list(&organization(), &seen(&[]), moment(OPENS - 300)));
+    assert_eq!(told.len(), 1);
+}
+
+#[test]
+fn while_a_window_is_open_what_it_selects_only_grows() {
+    let mut it = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
+    it.pass(moment(0));
+    it.hear_list(&organization(), &seen(&[1, 2]), moment(0));
+    it.hear_list(&organization(), &seen(&[2, 3]), moment(1));
+    assert_eq!(covered(&it), [2, 3, 9], "it is closed");
+    it.pass(moment(OPENS));
+    it.hear_list(&organization(), &seen(&[4]), moment(OPENS));
+    assert_eq!(covered(&it), [2, 3, 4, 9]);
+    assert!(sent(&it.pass(moment(OPENS))).contains(&"look 4".to_owned()), "it is paused at once");
+}
+
+#[test]
+fn another_process_goes_on_with_what_was_found() {
+    let mut before = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
+    before.pass(moment(0));
+    before.hear_list(&organization(), &seen(&[1]), moment(0));
+    let found: Vec<_> = before.selections().values().map(|it| (**it).clone()).collect();
+    let mut it = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
+    it.remember_selections(found);
+    assert_eq!(covered(&it), [1, 9]);
+    // What selects no more is dropped.
+    it.bring_into_force(in_force(vec![window("night", OPENS, CLOSES, &[9])], 8));
+    let actions = it.pass(moment(1));
+    assert_eq!((covered(&it), lists(&actions)), (vec![9], 0));
+    assert!(it.selections().is_empty());
+}
+
+#[test]
+fn a_list_of_an_organization_that_is_reached_elsewhere_says_nothing() {
+    let mut it = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
+    it.pass(moment(0));
+    let elsewhere = Organization { url: "https://elsewhere.example".into(), ..Organization::example() };
+    it.hear_list(&Arc::new(elsewhere), &seen(&[1]), moment(1));
+    assert_eq!(covered(&it), [9]);
+}
+
+/// So many that are held, by one who has been there for a while.
+fn holding(count: u128) -> Reconciler {
+    let numbers: Vec<u128> = (1..=count).collect();
+    let mut it = keeping(&numbers);
+    answer_all(&mut it, moment(OPENS), |_| SyncState::Active);
+    it
+}
+
+fn sweeps(actions: &[Action]) -> usize {
+    actions.iter().filter(|it| matches!(it, Action::Sweep { .. })).count()
+}
+
+#[test]
+fn a_list_stands_for_the_looks_at_very_many() {
+    let half = i64::try_from(Rules::default().drift_check.as_secs() / 2).unwrap();
+    let mut few = holding(SWEPT_FROM as u128 - 1);
+    assert_eq!(sweeps(&few.pass(moment(OPENS + half))), 0);
+    let mut it = holding(SWEPT_FROM as u128);
+    it.pass(moment(OPENS));
+    let due = it.sweeps.next().expect("a list is planned");
+    assert!(due <= moment(OPENS + half).uptime);
+    let now = moment(OPENS + half);
+    assert_eq!(sweeps(&it.pass(now)), 1);
+    assert_eq!(it.sweeps.next(), None, "it is under way");
+    // One of them is on: it is looked at, and nobody else.
+    let shown = (1..=SWEPT_FROM as u128).map(|it| ((SyncKind::Model, sync(it).id), it == 7)).collect();
+    it.hear_sweep(SweepReply { organization: organization(), sent: now, result: Ok(shown) }, now);
+    assert_eq!(sent(&it.pass(now)), ["look 7"]);
+    let later = moment(OPENS + 3 * half);
+    let asked = sent(&it.pass(later));
+    assert_eq!(asked, ["list"], "none of them is looked at by itself");
+    // A list that fails: each is looked at when its own time comes.
+    let failure = Failure::new(FailureKind::Server, "500");
+    it.hear_sweep(SweepReply { organization: organization(), sent: later, result: Err(failure) }, later);
+    assert_eq!(it.sweeps.next(), Some(later.uptime + 15 * Rules::default().drift_check));
+    let much_later = moment(OPENS + 8 * half);
+    assert!(sent(&it.pass(much_later)).iter().any(|it| it.starts_with("look")));
+}

@@ -1,0 +1,139 @@
+//! What is told of windows: that they open, close, were missed, and what came of them.
+
+use super::*;
+use crate::domain::event::EventKind;
+
+/// What is told of windows, in order: `window_opened night`, and whether it has details.
+fn told(actions: &[Action]) -> Vec<String> {
+    let events = actions.iter().filter_map(|it| match it {
+        Action::Write { change } => Some(change.events().map(|(_, event)| event)),
+        _ => None,
+    });
+    let of_windows = events.flatten().filter(|it| it.sync.is_none());
+    of_windows
+        .map(|it| {
+            let window = it.window.as_ref().map_or("-", Name::as_str);
+            let detail = it.detail.as_ref().map_or(String::new(), |it| format!(": {it}"));
+            format!("{} {window}{detail}", it.kind.as_str())
+        })
+        .collect()
+}
+
+#[test]
+fn a_window_opens_and_closes_once() {
+    let mut night = window("night", OPENS, CLOSES, &[1]);
+    night.description = Some("load".into());
+    let mut reconciler = reconciler(vec![], Some(in_force(vec![night], 8)));
+    assert_eq!(told(&reconciler.pass(moment(0))), [] as [&str; 0]);
+    let until = crate::domain::moment::instant(at(CLOSES));
+    assert_eq!(told(&reconciler.pass(moment(OPENS))), [format!("window_opened night: until {until}: load")]);
+    reconciler.retry_now();
+    assert_eq!(told(&reconciler.pass(moment(OPENS + 1))), [] as [&str; 0], "it was told");
+    assert_eq!(told(&reconciler.pass(moment(CLOSES))), ["window_closed night"]);
+}
+
+#[test]
+fn a_window_that_is_taken_out_or_moved_while_it_is_open_closes_early() {
+    let closes = |other: Vec<Window>| {
+        let mut reconciler = keeping(&[1]);
+        reconciler.pass(moment(OPENS));
+        reconciler.bring_into_force(in_force(other, 8));
+        told(&reconciler.pass(moment(OPENS + 1)))
+    };
+    let gone = closes(vec![]);
+    assert_eq!(gone, ["window_closed night: the window is no longer in the configuration"]);
+    let early = "window_closed night: earlier than announced: the window was changed, or the clock";
+    assert_eq!(closes(vec![window("night", OPENS + 600, CLOSES, &[1])]), [early]);
+    assert_eq!(closes(vec![window("night", OPENS, CLOSES, &[1, 2])]), [] as [&str; 0], "it goes on");
+}
+
+/// A window of a minute every minute, and what is told when nobody was there for so long.
+fn missed(minutes: i64) -> Vec<String> {
+    let mut window = window("often", 0, 30, &[1]);
+    let (start, end) = (Start::Recurring("* * * * *".parse().unwrap()), End::After(TimeDelta::seconds(30)));
+    window.times = Times::new(start, end, Dates::default(), Zone::utc(), at(0)).unwrap();
+    let mut reconciler = reconciler(vec![], Some(in_force(vec![window], 8)));
+    reconciler.pass(moment(40));
+    let actions = reconciler.pass(moment(40 + 60 * minutes));
+    told(&actions).into_iter().filter(|it| it.starts_with("window_missed")).collect()
+}
+
+#[test]
+fn what_began_and_ended_while_nobody_was_there_is_told_and_much_of_it_is_counted() {
+    assert_eq!(missed(0), [] as [&str; 0]);
+    assert_eq!(missed(1), ["window_missed often"]);
+    assert_eq!(missed(10).len(), 10);
+    assert_eq!(missed(11), ["window_missed often: and the 10 before it"]);
+    assert_eq!(missed(2000), ["window_missed often: and the 999 before it"]);
+}
+
+#[test]
+fn what_came_of_an_occurrence_is_told_once_all_its_syncs_are_through() {
+    let mut reconciler = keeping(&[1, 2]);
+    let now = moment(OPENS);
+    answer_all(
+        &mut reconciler,
+        now,
+        |number| if number == 1 { SyncState::Active } else { SyncState::Inactive },
+    );
+    let reports = |actions: &[Action]| {
+        told(actions).into_iter().filter(|it| it.starts_with("window_report")).collect::<Vec<_>>()
+    };
+    let mut all = Vec::new();
+    for second in 0..200 {
+        let now = moment(CLOSES + second);
+        let actions = reconciler.pass(now);
+        all.extend(reports(&actions));
+        for action in actions {
+            match action {
+                Action::Look { sync, .. } => {
+                    reconciler.hear(saw(sync.id.as_u128(), SyncState::Inactive, now), now);
+                }
+                Action::Resume { sync, .. } => confirm(&mut reconciler, &sync, true, now),
+                Action::Errand { sync, organization, .. } => {
+                    let proof =
+                        Proof { state: SyncState::Active, frequency: Frequency::ByTime, status: None };
+                    let learnt = Learnt { sent: now, result: Ok(Told::Proof(proof)) };
+                    reconciler.hear_errand(ErrandReply { sync, organization, learnt }, now);
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert!(all[0].contains("1 sync runs again"), "{all:?}");
+    assert!(all[0].contains("off before it, and left so"), "{all:?}");
+    assert_eq!(reconciler.tallies.look_at(), None, "nothing is left to tell");
+}
+
+#[test]
+fn what_an_earlier_process_had_gathered_is_told_by_this_one() {
+    let report = SyncReport {
+        window: "night".into(),
+        opens: at(OPENS),
+        sync: sync(1),
+        name: "Contacts".into(),
+        ending: Ending::RunsAgain,
+        missed: None,
+        completed: None,
+        next: None,
+    };
+    // Another sync of it is held still: it is not over.
+    let windows = vec![window("night", OPENS, CLOSES, &[1, 2])];
+    let mut waiting = reconciler(vec![held(2)], Some(in_force(windows.clone(), 8)));
+    waiting.remember_reports(vec![report.clone()]);
+    assert_eq!(waiting.tallies.look_at(), Some(Uptime::ZERO));
+    let now = moment(CLOSES);
+    let is_report = |it: &String| it.starts_with(EventKind::WindowReport.as_str());
+    assert!(!told(&waiting.pass(now)).iter().any(is_report));
+    assert_eq!(waiting.tallies.look_at(), Some(now.uptime + Duration::from_secs(2)));
+    let mut alone = reconciler(vec![], Some(in_force(windows.clone(), 8)));
+    alone.remember_reports(vec![report.clone()]);
+    assert!(told(&alone.pass(now)).iter().any(is_report));
+    // Nor is it while its window is open.
+    let mut open = reconciler(vec![], Some(in_force(windows, 8)));
+    open.remember_reports(vec![report]);
+    assert!(!told(&open.pass(moment(CLOSES - 1))).iter().any(is_report));
+    open.remember_reports(vec![]);
+    assert_eq!(open.tallies.look_at(), None);
+}
