@@ -131,3 +131,25 @@ fn is_held(case: &Case, kind: SyncKind, organization: &Arc<Organization>) -> boo
     let is_it = |hold: &Hold| hold.state == HoldState::Held && hold.organization == *organization;
     case.sync.kind == kind && case.hold.as_ref().is_some_and(is_it)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_worth_it_for_a_hundred_held_and_half_as_many_requests() {
+        let sweep = |listed: Option<usize>| Sweep {
+            next: Duration::ZERO,
+            is_under_way: false,
+            kinds: BTreeSet::new(),
+            listed: listed.map(|it| (SyncKind::Model, it)).into_iter().collect(),
+            took: Duration::ZERO,
+        };
+        let is_worth_it = |listed, held| sweep(listed).is_worth_it(SyncKind::Model, held);
+        assert!(!is_worth_it(None, 99) && is_worth_it(None, 100), "nobody knows how long it is");
+        // 50 pages of 50, and the one that ends the list.
+        assert!(!is_worth_it(Some(2500), 101) && is_worth_it(Some(2500), 102));
+        assert!(is_worth_it(Some(2499), 100));
+        assert!(!is_worth_it(Some(10), 99));
+    }
+}

@@ -105,7 +105,7 @@ impl Reconciler {
 
 impl Reconciler {
     /// The names of those that an occurrence held, and others hold still.
-    fn still_paused(&self, window: &Name, opens: DateTime<Utc>) -> Vec<String> {
+    pub(super) fn still_paused(&self, window: &Name, opens: DateTime<Utc>) -> Vec<String> {
         let served = |hold: &&Hold| hold.served.iter().any(|it| it.window == *window && it.opens == opens);
         self.holds().filter(|it| it.state.owes_resume()).filter(served).map(Hold::called).collect()
     }

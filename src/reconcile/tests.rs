@@ -18,6 +18,7 @@ mod flights;
 mod lists;
 mod operators;
 mod status;
+mod turns;
 mod windows;
 
 /// Minute 0 of the tests; their window is open from minute 10 to minute 40.

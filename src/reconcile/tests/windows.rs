@@ -137,3 +137,27 @@ fn what_an_earlier_process_had_gathered_is_told_by_this_one() {
     open.remember_reports(vec![]);
     assert_eq!(open.tallies.look_at(), None);
 }
+
+#[test]
+fn who_is_held_by_others_still_is_named_at_the_end_of_a_window() {
+    let night = Occurrence { window: "night".into(), ..held(1).holders[0].clone() };
+    let other = Occurrence { window: "other".into(), closes: at(CLOSES + 600), ..night.clone() };
+    let served = |number, state: HoldState| {
+        let mut hold = held(number);
+        (hold.state, hold.name) = (state, Some(format!("Sync {number}")));
+        (hold.holders, hold.served) = (vec![other.clone()], vec![night.clone()]);
+        hold
+    };
+    let later = Occurrence { opens: at(OPENS - 86_400), ..night.clone() };
+    let mut before = served(4, HoldState::Held);
+    before.served = vec![later];
+    let holds = vec![
+        served(1, HoldState::Held),
+        served(2, HoldState::Released),
+        served(3, HoldState::Pausing),
+        before,
+        held(5),
+    ];
+    let reconciler = reconciler(holds, Some(in_force(vec![], 8)));
+    assert_eq!(reconciler.still_paused(&"night".into(), at(OPENS)), ["Sync 1", "Sync 3"]);
+}

@@ -1,0 +1,176 @@
+//! Who is asked about a sync, what waits for others, and what reminds of it.
+
+use super::*;
+use crate::domain::event::EventKind;
+use crate::domain::execution::After;
+
+/// A row whose resume was confirmed at the window's end, and whose missed run is to be
+/// made up for.
+fn to_start(number: u128) -> Hold {
+    let mut hold = held(number);
+    hold.state = HoldState::Settling;
+    hold.runs.after = After::Start(0);
+    hold.runs.next = Some(at(OPENS + 60));
+    hold.runs.resumed = Some(at(CLOSES));
+    hold.holders[0].runs.catch_up = true;
+    hold
+}
+
+fn events(actions: &[Action]) -> Vec<(EventKind, Option<SyncRef>)> {
+    let all = actions.iter().filter_map(|it| match it {
+        Action::Write { change } => Some(change.events().map(|(_, event)| event)),
+        _ => None,
+    });
+    all.flatten().map(|it| (it.kind, it.sync.clone())).collect()
+}
+
+/// Whether the first of these rows is started, and nobody else asked about it.
+fn is_started(holds: Vec<Hold>, windows: Vec<Window>) -> bool {
+    let mut reconciler = reconciler(holds, Some(in_force(windows, 8)));
+    let mut is_started = false;
+    for second in 1..40 {
+        let now = moment(CLOSES + second);
+        for action in reconciler.pass(now) {
+            match action {
+                // Nobody is through with a look or a switch.
+                Action::Start { sync: it, .. } if it == sync(1) => is_started = true,
+                Action::Errand { sync, organization, .. } => {
+                    let proof =
+                        Proof { state: SyncState::Active, frequency: Frequency::ByTime, status: None };
+                    let learnt = Learnt { sent: now, result: Ok(Told::Proof(proof)) };
+                    reconciler.hear_errand(ErrandReply { sync, organization, learnt }, now);
+                }
+                _ => {}
+            }
+        }
+    }
+    is_started
+}
+
+#[test]
+fn nobody_is_started_while_another_sync_of_its_organization_is_owed_a_resume() {
+    let windows = || vec![window("night", OPENS, CLOSES, &[1, 2])];
+    let mut resuming = held(2);
+    resuming.state = HoldState::Resuming;
+    assert!(is_started(vec![to_start(1)], windows()));
+    assert!(!is_started(vec![to_start(1), held(2)], windows()));
+    assert!(!is_started(vec![to_start(1), resuming.clone()], windows()));
+    let mut released = held(2);
+    released.state = HoldState::Released;
+    assert!(is_started(vec![to_start(1), released], windows()), "nothing is owed to that one");
+    // One that another window holds is to be paused: it is waited for by nobody.
+    let longer = vec![window("night", OPENS, CLOSES, &[1]), window("longer", OPENS, CLOSES + 600, &[2])];
+    assert!(is_started(vec![to_start(1), held(2)], longer));
+    // Nor is one of another organization.
+    let mut elsewhere = resuming;
+    elsewhere.sync = SyncRef::new("emea".into(), SyncKind::Model, Uuid::from_u128(2));
+    assert!(is_started(vec![to_start(1), elsewhere], windows()));
+}
+
+#[test]
+fn what_is_owed_is_asked_of_whom_the_row_names_and_anything_else_of_the_file() {
+    let asked = |hold: Hold, now: i64| {
+        let mut in_force = in_force(vec![window("night", OPENS, CLOSES, &[1])], 8);
+        let moved = Organization { url: "https://moved.example".into(), ..Organization::example() };
+        in_force.organizations.insert("default".into(), (Arc::new(moved), Limits::default()));
+        let mut reconciler = reconciler(vec![hold], Some(in_force));
+        let actions = reconciler.pass(moment(now));
+        actions.into_iter().find_map(|it| match it {
+            Action::Look { organization, .. } | Action::Resume { organization, .. } => {
+                Some(organization.url.clone())
+            }
+            _ => None,
+        })
+    };
+    let of_row = Some(Organization::example().url);
+    assert_eq!(asked(held(1), CLOSES), of_row, "it was paused there");
+    let mut in_doubt = held(1);
+    in_doubt.state = HoldState::Settling;
+    in_doubt.unsettled.pause = Some(Duration::ZERO);
+    assert_eq!(asked(in_doubt, OPENS), of_row, "a request that was sent there may be applied yet");
+    let mut skipped = held(1);
+    skipped.state = HoldState::Skipped;
+    assert_eq!(asked(skipped, OPENS).as_deref(), Some("https://moved.example"));
+}
+
+#[test]
+fn that_a_sync_is_overdue_is_told_in_time_though_nothing_else_happens() {
+    let mut reconciler = reconciler(vec![held(1)], Some(in_force(vec![], 8)));
+    let now = moment(CLOSES);
+    // A resume that has no answer.
+    for action in reconciler.pass(now) {
+        if let Action::Look { .. } = action {
+            reconciler.hear(saw(1, SyncState::Inactive, now), now);
+        }
+    }
+    assert_eq!(sent(&reconciler.pass(now)), ["resume 1"]);
+    let failure = Failure::new(FailureKind::Unauthorized, "401");
+    let evidence = Evidence::Answered { active: true, sent: now, verdict: Verdict::Refused(failure) };
+    reconciler.hear(reply(1, evidence, Outcome::Answered), now);
+    reconciler.pass(now);
+    let overdue_after = i64::try_from(Rules::default().overdue_after.as_secs()).unwrap();
+    let mut told = Vec::new();
+    let mut at = CLOSES;
+    while at < CLOSES + 2 * overdue_after {
+        let wake = reconciler.next_wake(moment(at)).uptime.expect("it is not forgotten");
+        let wait = wake.saturating_sub(moment(at).uptime).as_secs();
+        at += i64::try_from(wait).unwrap().max(1);
+        let now = moment(at);
+        for action in reconciler.pass(now) {
+            if let Action::Write { change } = &action {
+                let overdue = change.events().filter(|(_, it)| it.kind == EventKind::Overdue);
+                told.extend(overdue.map(|_| at));
+            }
+            let failure = Failure::new(FailureKind::Unauthorized, "401");
+            let evidence = match action {
+                Action::Look { .. } => Evidence::LookFailed { failure },
+                Action::Resume { .. } => {
+                    Evidence::Answered { active: true, sent: now, verdict: Verdict::Refused(failure) }
+                }
+                _ => continue,
+            };
+            reconciler.hear(reply(1, evidence, Outcome::Answered), now);
+        }
+    }
+    let [once] = told[..] else { panic!("{told:?}") };
+    assert!((CLOSES + overdue_after..=CLOSES + overdue_after + 1).contains(&once), "{once}");
+}
+
+#[test]
+fn what_an_operator_does_is_journalled_with_who_and_what_and_why() {
+    let mut reconciler = keeping(&[1]);
+    let now = moment(OPENS);
+    reconciler.pass(now);
+    let named = Reply { name: Some("Contacts".into()), ..saw(1, SyncState::Active, now) };
+    reconciler.hear(named, now);
+    answer_all(&mut reconciler, now, |_| SyncState::Active);
+    let one = |actions: &[Action]| {
+        let mut all = actions.iter().filter_map(|it| match it {
+            Action::Write { change } => change.events().next().map(|(_, event)| event.clone()),
+            _ => None,
+        });
+        all.next().expect("something is told")
+    };
+    let about = |event: &Event| {
+        (event.name.clone(), event.window.clone().map(String::from), event.occurrence, event.by.clone())
+    };
+    let contacts = || Some("Contacts".to_owned());
+    let terms =
+        |from: i64| Terms { from: at(from), until: at(CLOSES), reason: "load".into(), by: "ada".into() };
+    let detail = |it: &Event| it.detail.clone().unwrap();
+    let (order, actions) = reconciler.pause([sync(1)].into(), terms(OPENS), now);
+    let event = one(&actions);
+    let name = Some(order.name().to_string());
+    assert_eq!(about(&event), (contacts(), name, Some(at(OPENS)), "ada".into()));
+    assert!(detail(&event).starts_with("until ") && detail(&event).ends_with(": load"), "{event:?}");
+    let (_, actions) = reconciler.exempt(None, terms(OPENS + 60), now);
+    assert!(detail(&one(&actions)).starts_with("from "), "it is for later");
+    let occurrence = reconciler.calendar().unwrap().window("night").unwrap().covering(at(OPENS)).unwrap();
+    let (_, actions) = reconciler.extend(&occurrence, terms(OPENS), now);
+    assert_eq!(about(&one(&actions)), (None, Some("night".into()), Some(at(OPENS)), "ada".into()));
+    let (_, actions) = reconciler.resume(&Selection::All, "bob", Some("why not"), now);
+    let event = one(&actions);
+    assert_eq!(about(&event), (contacts(), Some("night".into()), Some(at(OPENS)), "bob".into()));
+    assert_eq!(event.detail.as_deref(), Some("why not"));
+    assert_eq!(events(&actions)[0], (EventKind::OperatorResume, Some(sync(1))));
+}
