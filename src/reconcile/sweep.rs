@@ -137,6 +137,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_what_is_held_of_that_kind_in_that_organization_is_meant() {
+        let organization = Arc::new(Organization::example());
+        let case = |kind, state| {
+            let case = Case::new(SyncRef::new("default".into(), kind, uuid::Uuid::nil()));
+            let hold = case.new_hold(&organization, state, chrono::DateTime::UNIX_EPOCH);
+            Case { hold: Some(hold), ..case }
+        };
+        let is_meant = |case: &Case| is_held(case, SyncKind::Model, &organization);
+        assert!(is_meant(&case(SyncKind::Model, HoldState::Held)));
+        assert!(!is_meant(&case(SyncKind::Bulk, HoldState::Held)));
+        assert!(!is_meant(&case(SyncKind::Model, HoldState::Pausing)));
+        let elsewhere = Organization { url: "https://elsewhere.example".into(), ..(*organization).clone() };
+        assert!(!is_held(&case(SyncKind::Model, HoldState::Held), SyncKind::Model, &Arc::new(elsewhere)));
+        assert!(!is_meant(&Case { hold: None, ..case(SyncKind::Model, HoldState::Held) }));
+    }
+
+    #[test]
     fn a_list_is_worth_it_for_a_hundred_held_and_half_as_many_requests() {
         let sweep = |listed: Option<usize>| Sweep {
             next: Duration::ZERO,

@@ -4,10 +4,10 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::domain::calendar::Calendar;
-use crate::domain::execution::{Frequency, RunPolicy, RunStatus};
+use crate::domain::execution::{After, Frequency, RunPolicy, RunStatus};
 use crate::domain::hold::HoldState;
 use crate::domain::organization::KeySource;
-use crate::domain::plan::{Proof, Told};
+use crate::domain::plan::{Call, Errands, Proof, Told};
 use crate::domain::preflight::Preflight;
 use crate::domain::report::{Ending, SyncReport};
 use crate::domain::verdict::FailureKind;
@@ -395,6 +395,40 @@ fn it_is_at_rest_when_nothing_is_under_way_and_nothing_is_undone() {
     assert!(!reconciler.is_at_rest(end));
     answer_all(&mut reconciler, end, |_| SyncState::Inactive);
     assert!(!reconciler.owes_resumes());
+}
+
+#[test]
+fn what_is_asked_of_a_row_that_is_as_it_should_be_is_not_at_rest_either() {
+    let now = moment(OPENS);
+    let quiet = || {
+        let mut it = reconciler(vec![held(1)], Some(in_force(vec![window("night", OPENS, CLOSES, &[1])], 8)));
+        answer_all(&mut it, now, |_| SyncState::Inactive);
+        assert!(it.is_at_rest(now));
+        it
+    };
+    let case = |it: &mut Reconciler, change: fn(&mut Case)| change(it.cases.get_mut(&sync(1)).unwrap());
+    let changes: [fn(&mut Case); 4] = [
+        |it| it.call = Some(Call::Look),
+        |it| it.trouble = Some("500".into()),
+        |it| it.evidence = Some(an_answer()),
+        |it| {
+            it.errands = Errands::default();
+            let hold = it.hold.as_mut().unwrap();
+            (hold.state, hold.runs.after) = (HoldState::Settling, After::Proof);
+        },
+    ];
+    for (nth, change) in changes.into_iter().enumerate() {
+        let mut it = quiet();
+        case(&mut it, change);
+        assert!(!it.is_at_rest(now), "change {nth}");
+    }
+    let mut undone = quiet();
+    case(&mut undone, |it| it.hold.as_mut().unwrap().state = HoldState::Resuming);
+    assert!(!undone.is_at_rest(now), "a resume is not through");
+}
+
+fn an_answer() -> Box<Evidence> {
+    Box::new(Evidence::Saw { state: SyncState::Inactive, sent: moment(OPENS), by: None })
 }
 
 #[test]

@@ -95,6 +95,37 @@ fn a_key_that_does_not_do_is_told_once_and_nobody_else_is_asked() {
 }
 
 #[test]
+fn what_is_told_is_about_its_window_and_a_sync_that_was_paused_meanwhile_is_well() {
+    let mut it = looking_out(&[1, 2]);
+    let actions = it.pass(moment(TAKES_OFF));
+    assert_eq!(scouts(&actions).len(), 2);
+    it.cases.insert(sync(2), Box::new(Case::remembered(held(2))));
+    hear(&mut it, 1, sight(SyncState::Active), TAKES_OFF + 1);
+    hear(&mut it, 2, sight(SyncState::Inactive), TAKES_OFF + 1);
+    let actions = it.pass(moment(TAKES_OFF + 1));
+    let event = actions.iter().find_map(|it| match it {
+        Action::Write { change } => {
+            change.events().find(|(_, it)| it.kind == EventKind::Preflight).map(|(_, it)| it.clone())
+        }
+        _ => None,
+    });
+    let event = event.expect("all have been asked");
+    assert_eq!((event.window, event.occurrence), (Some("night".into()), Some(at(OPENS))));
+    let off = {
+        let mut it = looking_out(&[1, 2]);
+        it.pass(moment(TAKES_OFF));
+        hear(&mut it, 1, sight(SyncState::Active), TAKES_OFF + 1);
+        hear(&mut it, 2, sight(SyncState::Inactive), TAKES_OFF + 1);
+        told(&it.pass(moment(TAKES_OFF + 1)))
+    };
+    assert_ne!(
+        off,
+        [(event.error, event.detail)],
+        "one that is off is told as that, and one that we hold is not"
+    );
+}
+
+#[test]
 fn what_is_held_is_not_asked_about_and_what_comes_too_late_is_not_told() {
     let rule = PreflightRule { before: Duration::from_mins(5), zone_trouble: Some("old zones".into()) };
     let windows = vec![window("night", OPENS, CLOSES, &[1]), window("next", CLOSES + 60, CLOSES + 600, &[1])];

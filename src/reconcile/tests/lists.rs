@@ -87,6 +87,54 @@ fn without_a_list_all_stays_as_it_was_and_that_is_told_once() {
 }
 
 #[test]
+fn a_list_that_failed_is_asked_for_again_in_a_minute_and_one_that_came_in_a_quarter_of_an_hour() {
+    let next = |listed: Result<Vec<Seen>, Failure>| {
+        let select = selecting().select;
+        let late = Window { select, ..window("night", 36_000, 40_000, &[9]) };
+        let mut it = reconciler(vec![], Some(in_force(vec![late], 8)));
+        it.pass(moment(0));
+        assert!(!it.has_listed());
+        it.hear_list(&organization(), &listed, moment(0));
+        assert!(it.has_listed());
+        it.pass(moment(0));
+        it.next_list(moment(0)).unwrap().saturating_sub(moment(0).uptime)
+    };
+    assert_eq!(next(no_list()), Duration::from_mins(1));
+    assert_eq!(next(seen(&[1])), Duration::from_mins(15));
+}
+
+#[test]
+fn another_file_that_selects_is_looked_for_at_once_and_until_then_goes_by_what_is_known() {
+    let mut it = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
+    it.pass(moment(0));
+    it.hear_list(&organization(), &seen(&[1, 2]), moment(0));
+    it.pass(moment(0));
+    let mut other = selecting();
+    other.select.as_mut().unwrap().any_of[0].name = Some("nightly 2".parse().unwrap());
+    it.bring_into_force(in_force(vec![other], 8));
+    assert_eq!(covered(&it), [2, 9], "the list that came before says so");
+    assert_eq!(lists(&it.pass(moment(1))), 1);
+    // A list that was under way when the file changed is out of date.
+    it.bring_into_force(in_force(vec![selecting()], 8));
+    it.hear_list(&organization(), &seen(&[1]), moment(2));
+    assert!(!it.knows_list_of(&"default".into()));
+    assert_eq!(lists(&it.pass(moment(2))), 1);
+}
+
+#[test]
+fn of_very_many_windows_that_cannot_be_read_the_number_is_told() {
+    let windows = |count: usize| {
+        let one = |nth: usize| Window { name: format!("night {nth}").into(), ..selecting() };
+        let mut it = reconciler(vec![], Some(in_force((0..count).map(one).collect(), 8)));
+        it.pass(moment(0));
+        it.hear_list(&organization(), &no_list(), moment(0));
+        it.selection_troubles()
+    };
+    assert_eq!(windows(20).len(), 20);
+    assert_eq!(windows(23).last().map(String::as_str), Some("and 3 more"));
+}
+
+#[test]
 fn while_a_window_is_open_what_it_selects_only_grows() {
     let mut it = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
     it.pass(moment(0));

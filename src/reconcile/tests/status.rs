@@ -172,6 +172,60 @@ fn why_tells_each_holder_and_what_comes_next() {
 }
 
 #[test]
+fn a_pause_that_waits_for_an_execution_is_told_as_that() {
+    let bulk = SyncRef::new("default".into(), SyncKind::Bulk, Uuid::from_u128(1));
+    let mut window = window("night", OPENS, CLOSES, &[]);
+    window.syncs.insert(bulk.clone());
+    let mut reconciler = reconciler(vec![], Some(in_force(vec![window], 8)));
+    for second in 0..10 {
+        let now = moment(OPENS + second);
+        for action in reconciler.pass(now) {
+            match action {
+                Action::Look { .. } => panic!("what runs is asked first"),
+                Action::Errand { sync, organization, .. } => {
+                    let status =
+                        RunStatus { is_running: true, newest: None, last_completed: None, next: None };
+                    let learnt = Learnt { sent: now, result: Ok(Told::Status(status)) };
+                    reconciler.hear_errand(ErrandReply { sync, organization, learnt }, now);
+                }
+                Action::Pause { .. } => panic!("it runs"),
+                _ => {}
+            }
+        }
+    }
+    let now = moment(OPENS + 10);
+    let [told] = &reconciler.report(now).syncs[..] else { panic!("it is told") };
+    assert_eq!((told.state_in_words().as_str(), told.quiet), ("waits for its execution", Some(false)));
+    let why = reconciler.why(&bulk, now);
+    assert!(
+        why.sentence().starts_with("it is paused as soon as its execution has ended"),
+        "{}",
+        why.sentence()
+    );
+    assert!(!why.is_held());
+}
+
+#[test]
+fn who_is_exempt_while_it_is_held_is_being_resumed() {
+    let mut reconciler = keeping(&[1]);
+    answer_all(&mut reconciler, moment(OPENS), |_| SyncState::Active);
+    let (order, _) = reconciler.exempt(None, terms(OPENS, CLOSES), moment(OPENS + 1));
+    let why = reconciler.why(&sync(1), moment(OPENS + 1));
+    assert_eq!(why.sentence(), "an operator exempted it, so it is being resumed");
+    let (withdrawn, _) = reconciler.end_order(&order.name(), "operator", None, moment(OPENS + 1)).unwrap();
+    let about: Vec<_> = withdrawn.syncs.iter().map(|it| it.sync.clone()).collect();
+    assert_eq!(about, [sync(1)], "who has a row, or would be paused");
+    let why = reconciler.why(&sync(1), moment(OPENS + 1));
+    assert_eq!(why.sentence(), "it is paused");
+    // Ahead of its window, it says when that opens.
+    let ahead = Occurrence { pauses: at(0), ..held(1).holders[0].clone() };
+    let mut early = why;
+    early.holders[0].occurrence = ahead;
+    assert_eq!(early.opens_later(at(OPENS - 60)), Some(at(OPENS)));
+    assert_eq!(early.opens_later(at(OPENS)), None);
+}
+
+#[test]
 fn why_tells_what_was_off_already_and_what_fails() {
     let mut reconciler = keeping(&[1, 2]);
     let now = moment(OPENS);

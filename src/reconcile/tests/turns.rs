@@ -1,8 +1,8 @@
 //! Who is asked about a sync, what waits for others, and what reminds of it.
 
 use super::*;
+use crate::domain::backoff::Backoff;
 use crate::domain::event::EventKind;
-use crate::domain::execution::After;
 
 /// A row whose resume was confirmed at the window's end, and whose missed run is to be
 /// made up for.
@@ -95,7 +95,11 @@ fn what_is_owed_is_asked_of_whom_the_row_names_and_anything_else_of_the_file() {
 
 #[test]
 fn that_a_sync_is_overdue_is_told_in_time_though_nothing_else_happens() {
-    let mut reconciler = reconciler(vec![held(1)], Some(in_force(vec![], 8)));
+    let mut in_force = in_force(vec![], 8);
+    // So long that no attempt comes in between.
+    let an_hour = Duration::from_hours(1);
+    in_force.rules.backoff = Backoff { initial: an_hour, max: an_hour };
+    let mut reconciler = reconciler(vec![held(1)], Some(in_force));
     let now = moment(CLOSES);
     // A resume that has no answer.
     for action in reconciler.pass(now) {

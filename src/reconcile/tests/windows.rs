@@ -139,6 +139,60 @@ fn what_an_earlier_process_had_gathered_is_told_by_this_one() {
 }
 
 #[test]
+fn only_what_that_occurrence_holds_keeps_it_from_being_told() {
+    let report = SyncReport {
+        window: "night".into(),
+        opens: at(OPENS),
+        sync: sync(1),
+        name: "Contacts".into(),
+        ending: Ending::RunsAgain,
+        missed: None,
+        completed: None,
+        next: None,
+    };
+    // It is looked at every two seconds, and told with its occurrence.
+    let told_with = |hold: Hold, window: Window| {
+        let mut it = reconciler(vec![hold], Some(in_force(vec![window], 8)));
+        it.remember_reports(vec![report.clone()]);
+        let now = moment(CLOSES + 1);
+        it.tallies = Tallies::default();
+        let mut actions = Vec::new();
+        it.report_windows(now, &mut actions);
+        assert_eq!(told(&actions), [] as [&str; 0], "there is nothing to tell");
+        it.remember_reports(vec![report.clone()]);
+        it.report_windows(now, &mut actions);
+        let all = actions.iter().filter_map(|it| match it {
+            Action::Write { change } => change.events().next().map(|(_, event)| event.clone()),
+            _ => None,
+        });
+        all.map(|it| (it.window.map(String::from), it.occurrence)).collect::<Vec<_>>()
+    };
+    let plain = || window("night", OPENS, CLOSES, &[1]);
+    let is_told = vec![(Some("night".to_owned()), Some(at(OPENS)))];
+    let with = |change: fn(&mut Hold)| {
+        let mut hold = held(2);
+        change(&mut hold);
+        told_with(hold, plain())
+    };
+    assert_eq!(with(|_| ()), [], "another sync of it is held");
+    assert_eq!(with(|it| it.holders[0].opens = at(OPENS - 86_400)), is_told, "that was the day before");
+    assert_eq!(with(|it| it.holders[0].window = "other".into()), is_told);
+    assert_eq!(with(|it| it.state = HoldState::Settling), is_told, "that one is through");
+    assert_eq!(with(|it| it.state = HoldState::Skipped), is_told);
+    // Its window is open still, or again.
+    let longer = window("night", OPENS, CLOSES + 600, &[1]);
+    let mut it = reconciler(vec![], Some(in_force(vec![longer], 8)));
+    it.pass(moment(OPENS));
+    it.remember_reports(vec![report.clone()]);
+    let mut actions = Vec::new();
+    it.report_windows(moment(CLOSES), &mut actions);
+    assert!(actions.is_empty(), "{actions:?}");
+    assert_eq!(it.tallies.look_at(), Some(moment(CLOSES + 2).uptime));
+    it.report_windows(moment(CLOSES + 600), &mut actions);
+    assert_eq!(actions.len(), 1, "it closes then");
+}
+
+#[test]
 fn who_is_held_by_others_still_is_named_at_the_end_of_a_window() {
     let night = Occurrence { window: "night".into(), ..held(1).holders[0].clone() };
     let other = Occurrence { window: "other".into(), closes: at(CLOSES + 600), ..night.clone() };
