@@ -410,7 +410,7 @@ fn what_is_asked_of_a_row_that_is_as_it_should_be_is_not_at_rest_either() {
     let changes: [fn(&mut Case); 4] = [
         |it| it.call = Some(Call::Look),
         |it| it.trouble = Some("500".into()),
-        |it| it.evidence = Some(an_answer()),
+        |it| it.evidence = Some(Box::new(an_answer())),
         |it| {
             it.errands = Errands::default();
             let hold = it.hold.as_mut().unwrap();
@@ -427,8 +427,8 @@ fn what_is_asked_of_a_row_that_is_as_it_should_be_is_not_at_rest_either() {
     assert!(!undone.is_at_rest(now), "a resume is not through");
 }
 
-fn an_answer() -> Box<Evidence> {
-    Box::new(Evidence::Saw { state: SyncState::Inactive, sent: moment(OPENS), by: None })
+fn an_answer() -> Evidence {
+    Evidence::Saw { state: SyncState::Inactive, sent: moment(OPENS), by: None }
 }
 
 #[test]
