@@ -206,10 +206,10 @@ impl Judge {
         });
     }
 
-    /// A list only adds while its window asks for pauses, and without one all stays as it
-    /// was.
+    /// A list only adds while its window asks for pauses; else it says what there is, and
+    /// without one all stays as it was.
     pub(super) fn list_is_heard(&mut self, heard: &Heard<'_>) {
-        let Heard { window, asks_for_pauses, before, after, meant } = heard;
+        let Heard { window, asks_for_pauses, before, after, meant, named } = heard;
         let Some(meant) = meant else {
             return self.hold("P22", before == after, || format!("{window} changed without a list"));
         };
@@ -219,6 +219,10 @@ impl Judge {
         });
         if *asks_for_pauses {
             self.hold("P22", before.is_subset(after), || format!("{window} lost a sync while it is open"));
+        } else if let Some(named) = named {
+            self.hold("P22", after.iter().all(|it| meant.contains(it) || named.contains(it)), || {
+                format!("{window} keeps what it does not select any more")
+            });
         }
     }
 

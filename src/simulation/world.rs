@@ -389,10 +389,15 @@ impl World {
     }
 
     fn after(&mut self, wait: Duration, what: Happening) {
-        let number = self.next_number;
-        self.next_number += 1;
+        let number = self.a_number();
         self.queue.push(Reverse((self.uptime + wait, number)));
         self.happenings.insert(number, what);
+    }
+
+    /// One that nothing else in this world has.
+    pub(super) fn a_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number - 1
     }
 
     /// How long it lives.

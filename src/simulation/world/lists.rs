@@ -19,6 +19,8 @@ pub(in super::super) struct Heard<'a> {
     pub(in super::super) after: &'a BTreeSet<SyncRef>,
     /// What the list has of what it selects. None: there was no list.
     pub(in super::super) meant: Option<BTreeSet<SyncRef>>,
+    /// What the file names. None: nobody knows, as the file is broken.
+    pub(in super::super) named: Option<&'a BTreeSet<SyncRef>>,
 }
 
 impl World {
@@ -74,12 +76,14 @@ impl World {
     ) {
         for (window, select) in before.selecting().filter(|(_, it)| it.organization == organization.name) {
             let Some(now) = after.window(window.name.as_str()) else { continue };
+            let named = self.windows.iter().find(|it| it.name == window.name).map(|it| &it.syncs);
             self.judge.list_is_heard(&Heard {
                 window: &window.name,
                 asks_for_pauses: window.pausing(self.wall).next().is_some(),
                 before: &window.syncs,
                 after: &now.syncs,
                 meant: listed.map(|all| meant(select, all)),
+                named: named.filter(|_| !self.config_is_broken),
             });
         }
     }

@@ -80,7 +80,7 @@ impl World {
                 Fault::WindowRemoved
             }
             4 => {
-                self.windows[which].name = format!("renamed-{}", self.next_number).into();
+                self.windows[which].name = format!("renamed-{}", self.a_number()).into();
                 Fault::WindowRenamed
             }
             5 => {
@@ -125,7 +125,7 @@ impl World {
     }
 
     fn move_organization(&mut self, name: &Name, fault: Fault) -> Fault {
-        let number = self.next_number;
+        let number = self.a_number();
         if let Some((organization, _)) = self.organizations.get_mut(name) {
             let mut moved = (**organization).clone();
             if fault == Fault::UrlChanged {

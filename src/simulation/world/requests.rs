@@ -144,7 +144,7 @@ impl World {
     /// A POST leaves, and this is what becomes of it.
     pub(super) fn post(&mut self, sync: SyncRef, organization: Arc<Organization>, active: bool) {
         let sent = self.now();
-        let request = self.next_number;
+        let request = self.a_number();
         note!(self, Request: "request {request} leaves: {sync} active={active}");
         let course =
             self.course(if active { On::Resume } else { On::Pause }, &sync.organization, Some(&sync));
