@@ -1,5 +1,5 @@
-//! One pass over all syncs: what has been learnt, what the plan says, what is
-//! to be done next.
+//! One pass over the syncs that are due: what has been learnt, what the plan says,
+//! what is to be done next.
 //!
 //! The reconciler does no I/O and reads no clock. It is told what was heard
 //! and what time it is, and it answers with [`Action`]s, which somebody else
@@ -556,7 +556,8 @@ impl Reconciler {
         !self.due.is_empty()
     }
 
-    pub(super) fn make_due(&mut self, sync: SyncRef) {
+    /// It is decided about in this pass, or in one of the next.
+    fn make_due(&mut self, sync: SyncRef) {
         let case = self.cases.get(&sync).map(|it| &**it);
         self.due.insert(sync, case);
     }

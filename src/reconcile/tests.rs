@@ -117,6 +117,22 @@ fn sent(actions: &[Action]) -> Vec<String> {
     actions.iter().filter_map(of).collect()
 }
 
+/// What is told, in order.
+fn events(actions: &[Action]) -> impl Iterator<Item = &Event> {
+    let changes = actions.iter().filter_map(|it| match it {
+        Action::Write { change } => Some(change),
+        _ => None,
+    });
+    changes.flat_map(|it| it.events().map(|(_, event)| event))
+}
+
+/// A look after its resume shows that the sync is on.
+fn hear_proof(reconciler: &mut Reconciler, sync: SyncRef, organization: Arc<Organization>, now: Moment) {
+    let proof = Proof { state: SyncState::Active, frequency: Frequency::ByTime, status: None };
+    let learnt = Learnt { sent: now, result: Ok(Told::Proof(proof)) };
+    reconciler.hear_errand(ErrandReply { sync, organization, learnt }, now);
+}
+
 #[test]
 fn nothing_is_asked_before_a_window_and_each_of_its_syncs_when_it_opens() {
     let mut reconciler = keeping(&[1, 2]);

@@ -21,7 +21,7 @@ use crate::domain::selection::Seen;
 use crate::domain::sync::{Name, SyncRef, SyncState};
 use crate::domain::verdict::{Failure, FailureKind, Verdict};
 use crate::domain::window::{End, Times, Window};
-use crate::ledger::{Change, Store};
+use crate::ledger::{Change, Contents, Store};
 use crate::polytomic::Limits;
 use crate::polytomic::throttle::Outcome;
 use crate::reconcile::{Action, ErrandReply, InForce, Reconciler, Reply, Selection, SweepReply, Terms};
@@ -246,8 +246,10 @@ pub enum Plant {
 
 impl Plant {
     /// What a start makes of the rows.
-    fn defect(self, holds: &mut Vec<Hold>) {
+    fn defect(self, contents: &mut Contents) {
+        let holds = &mut contents.holds;
         match self {
+            Self::ForgetsSelections => contents.selections.clear(),
             Self::ForgetsLeftAlone => holds.retain(|it| it.state != HoldState::Released),
             Self::ForgetsResuming => holds.retain(|it| it.state != HoldState::Resuming),
             Self::SkippedIsHeld => holds

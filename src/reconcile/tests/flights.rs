@@ -21,11 +21,7 @@ fn scouts(actions: &[Action]) -> Vec<String> {
 
 /// What is told, its error and its detail.
 fn told(actions: &[Action]) -> Vec<(Option<String>, Option<String>)> {
-    let events = actions.iter().filter_map(|it| match it {
-        Action::Write { change } => Some(change.events().map(|(_, event)| event)),
-        _ => None,
-    });
-    let flights = events.flatten().filter(|it| it.kind == EventKind::Preflight);
+    let flights = events(actions).filter(|it| it.kind == EventKind::Preflight);
     flights.map(|it| (it.error.clone(), it.detail.clone())).collect()
 }
 
@@ -103,14 +99,8 @@ fn what_is_told_is_about_its_window_and_a_sync_that_was_paused_meanwhile_is_well
     hear(&mut it, 1, sight(SyncState::Active), TAKES_OFF + 1);
     hear(&mut it, 2, sight(SyncState::Inactive), TAKES_OFF + 1);
     let actions = it.pass(moment(TAKES_OFF + 1));
-    let event = actions.iter().find_map(|it| match it {
-        Action::Write { change } => {
-            change.events().find(|(_, it)| it.kind == EventKind::Preflight).map(|(_, it)| it.clone())
-        }
-        _ => None,
-    });
-    let event = event.expect("all have been asked");
-    assert_eq!((event.window, event.occurrence), (Some("night".into()), Some(at(OPENS))));
+    let event = events(&actions).find(|it| it.kind == EventKind::Preflight).expect("all have been asked");
+    assert_eq!((event.window.clone(), event.occurrence), (Some("night".into()), Some(at(OPENS))));
     let off = {
         let mut it = looking_out(&[1, 2]);
         it.pass(moment(TAKES_OFF));
@@ -120,7 +110,7 @@ fn what_is_told_is_about_its_window_and_a_sync_that_was_paused_meanwhile_is_well
     };
     assert_ne!(
         off,
-        [(event.error, event.detail)],
+        [(event.error.clone(), event.detail.clone())],
         "one that is off is told as that, and one that we hold is not"
     );
 }

@@ -29,11 +29,7 @@ fn covered(it: &Reconciler) -> Vec<u128> {
 }
 
 fn failures(actions: &[Action]) -> Vec<(Option<String>, Option<String>)> {
-    let events = actions.iter().filter_map(|it| match it {
-        Action::Write { change } => Some(change.events().map(|(_, event)| event)),
-        _ => None,
-    });
-    let failed = events.flatten().filter(|it| it.kind == EventKind::SelectionFailed);
+    let failed = events(actions).filter(|it| it.kind == EventKind::SelectionFailed);
     failed.map(|it| (it.error.clone(), it.detail.clone())).collect()
 }
 

@@ -13,12 +13,8 @@ pub(super) fn all(numbers: &[u128]) -> BTreeSet<SyncRef> {
 
 /// What is told, and of which syncs: `exempted 1`.
 fn told(actions: &[Action]) -> Vec<String> {
-    let events = actions.iter().filter_map(|it| match it {
-        Action::Write { change } => Some(change.events().map(|(_, event)| event)),
-        _ => None,
-    });
     let of = |sync: &Option<SyncRef>| sync.as_ref().map_or("-".to_owned(), |it| it.id.as_u128().to_string());
-    events.flatten().map(|it| format!("{} {}", it.kind.as_str(), of(&it.sync))).collect()
+    events(actions).map(|it| format!("{} {}", it.kind.as_str(), of(&it.sync))).collect()
 }
 
 fn numbers(resumed: &[Resumed]) -> Vec<u128> {

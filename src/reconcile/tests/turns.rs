@@ -16,14 +16,6 @@ fn to_start(number: u128) -> Hold {
     hold
 }
 
-fn events(actions: &[Action]) -> Vec<(EventKind, Option<SyncRef>)> {
-    let all = actions.iter().filter_map(|it| match it {
-        Action::Write { change } => Some(change.events().map(|(_, event)| event)),
-        _ => None,
-    });
-    all.flatten().map(|it| (it.kind, it.sync.clone())).collect()
-}
-
 /// Whether the first of these rows is started, and nobody else asked about it.
 fn is_started(holds: Vec<Hold>, windows: Vec<Window>) -> bool {
     let mut reconciler = reconciler(holds, Some(in_force(windows, 8)));
@@ -35,10 +27,7 @@ fn is_started(holds: Vec<Hold>, windows: Vec<Window>) -> bool {
                 // Nobody is through with a look or a switch.
                 Action::Start { sync: it, .. } if it == sync(1) => is_started = true,
                 Action::Errand { sync, organization, .. } => {
-                    let proof =
-                        Proof { state: SyncState::Active, frequency: Frequency::ByTime, status: None };
-                    let learnt = Learnt { sent: now, result: Ok(Told::Proof(proof)) };
-                    reconciler.hear_errand(ErrandReply { sync, organization, learnt }, now);
+                    hear_proof(&mut reconciler, sync, organization, now);
                 }
                 _ => {}
             }
@@ -148,13 +137,7 @@ fn what_an_operator_does_is_journalled_with_who_and_what_and_why() {
     let named = Reply { name: Some("Contacts".into()), ..saw(1, SyncState::Active, now) };
     reconciler.hear(named, now);
     answer_all(&mut reconciler, now, |_| SyncState::Active);
-    let one = |actions: &[Action]| {
-        let mut all = actions.iter().filter_map(|it| match it {
-            Action::Write { change } => change.events().next().map(|(_, event)| event.clone()),
-            _ => None,
-        });
-        all.next().expect("something is told")
-    };
+    let one = |actions: &[Action]| events(actions).next().expect("something is told").clone();
     let about = |event: &Event| {
         (event.name.clone(), event.window.clone().map(String::from), event.occurrence, event.by.clone())
     };
@@ -176,5 +159,5 @@ fn what_an_operator_does_is_journalled_with_who_and_what_and_why() {
     let event = one(&actions);
     assert_eq!(about(&event), (contacts(), Some("night".into()), Some(at(OPENS)), "bob".into()));
     assert_eq!(event.detail.as_deref(), Some("why not"));
-    assert_eq!(events(&actions)[0], (EventKind::OperatorResume, Some(sync(1))));
+    assert_eq!((event.kind, event.sync), (EventKind::OperatorResume, Some(sync(1))));
 }

@@ -5,11 +5,7 @@ use crate::domain::event::EventKind;
 
 /// What is told of windows, in order: `window_opened night`, and whether it has details.
 fn told(actions: &[Action]) -> Vec<String> {
-    let events = actions.iter().filter_map(|it| match it {
-        Action::Write { change } => Some(change.events().map(|(_, event)| event)),
-        _ => None,
-    });
-    let of_windows = events.flatten().filter(|it| it.sync.is_none());
+    let of_windows = events(actions).filter(|it| it.sync.is_none());
     of_windows
         .map(|it| {
             let window = it.window.as_ref().map_or("-", Name::as_str);
@@ -91,10 +87,7 @@ fn what_came_of_an_occurrence_is_told_once_all_its_syncs_are_through() {
                 }
                 Action::Resume { sync, .. } => confirm(&mut reconciler, &sync, true, now),
                 Action::Errand { sync, organization, .. } => {
-                    let proof =
-                        Proof { state: SyncState::Active, frequency: Frequency::ByTime, status: None };
-                    let learnt = Learnt { sent: now, result: Ok(Told::Proof(proof)) };
-                    reconciler.hear_errand(ErrandReply { sync, organization, learnt }, now);
+                    hear_proof(&mut reconciler, sync, organization, now);
                 }
                 _ => {}
             }
@@ -106,9 +99,9 @@ fn what_came_of_an_occurrence_is_told_once_all_its_syncs_are_through() {
     assert_eq!(reconciler.tallies.look_at(), None, "nothing is left to tell");
 }
 
-#[test]
-fn what_an_earlier_process_had_gathered_is_told_by_this_one() {
-    let report = SyncReport {
+/// A sync of the night runs again.
+fn report() -> SyncReport {
+    SyncReport {
         window: "night".into(),
         opens: at(OPENS),
         sync: sync(1),
@@ -117,22 +110,26 @@ fn what_an_earlier_process_had_gathered_is_told_by_this_one() {
         missed: None,
         completed: None,
         next: None,
-    };
+    }
+}
+
+#[test]
+fn what_an_earlier_process_had_gathered_is_told_by_this_one() {
     // Another sync of it is held still: it is not over.
     let windows = vec![window("night", OPENS, CLOSES, &[1, 2])];
     let mut waiting = reconciler(vec![held(2)], Some(in_force(windows.clone(), 8)));
-    waiting.remember_reports(vec![report.clone()]);
+    waiting.remember_reports(vec![report()]);
     assert_eq!(waiting.tallies.look_at(), Some(Uptime::ZERO));
     let now = moment(CLOSES);
     let is_report = |it: &String| it.starts_with(EventKind::WindowReport.as_str());
     assert!(!told(&waiting.pass(now)).iter().any(is_report));
     assert_eq!(waiting.tallies.look_at(), Some(now.uptime + Duration::from_secs(2)));
     let mut alone = reconciler(vec![], Some(in_force(windows.clone(), 8)));
-    alone.remember_reports(vec![report.clone()]);
+    alone.remember_reports(vec![report()]);
     assert!(told(&alone.pass(now)).iter().any(is_report));
     // Nor is it while its window is open.
     let mut open = reconciler(vec![], Some(in_force(windows, 8)));
-    open.remember_reports(vec![report]);
+    open.remember_reports(vec![report()]);
     assert!(!told(&open.pass(moment(CLOSES - 1))).iter().any(is_report));
     open.remember_reports(vec![]);
     assert_eq!(open.tallies.look_at(), None);
@@ -140,32 +137,17 @@ fn what_an_earlier_process_had_gathered_is_told_by_this_one() {
 
 #[test]
 fn only_what_that_occurrence_holds_keeps_it_from_being_told() {
-    let report = SyncReport {
-        window: "night".into(),
-        opens: at(OPENS),
-        sync: sync(1),
-        name: "Contacts".into(),
-        ending: Ending::RunsAgain,
-        missed: None,
-        completed: None,
-        next: None,
-    };
     // It is looked at every two seconds, and told with its occurrence.
     let told_with = |hold: Hold, window: Window| {
         let mut it = reconciler(vec![hold], Some(in_force(vec![window], 8)));
-        it.remember_reports(vec![report.clone()]);
         let now = moment(CLOSES + 1);
-        it.tallies = Tallies::default();
         let mut actions = Vec::new();
         it.report_windows(now, &mut actions);
         assert_eq!(told(&actions), [] as [&str; 0], "there is nothing to tell");
-        it.remember_reports(vec![report.clone()]);
+        it.remember_reports(vec![report()]);
         it.report_windows(now, &mut actions);
-        let all = actions.iter().filter_map(|it| match it {
-            Action::Write { change } => change.events().next().map(|(_, event)| event.clone()),
-            _ => None,
-        });
-        all.map(|it| (it.window.map(String::from), it.occurrence)).collect::<Vec<_>>()
+        let about = |it: &Event| (it.window.clone().map(String::from), it.occurrence);
+        events(&actions).map(about).collect::<Vec<_>>()
     };
     let plain = || window("night", OPENS, CLOSES, &[1]);
     let is_told = vec![(Some("night".to_owned()), Some(at(OPENS)))];
@@ -183,7 +165,7 @@ fn only_what_that_occurrence_holds_keeps_it_from_being_told() {
     let longer = window("night", OPENS, CLOSES + 600, &[1]);
     let mut it = reconciler(vec![], Some(in_force(vec![longer], 8)));
     it.pass(moment(OPENS));
-    it.remember_reports(vec![report.clone()]);
+    it.remember_reports(vec![report()]);
     let mut actions = Vec::new();
     it.report_windows(moment(CLOSES), &mut actions);
     assert!(actions.is_empty(), "{actions:?}");

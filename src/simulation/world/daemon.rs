@@ -16,7 +16,8 @@ impl World {
         self.process += 1;
         self.booted = self.uptime;
         let mut contents = self.store.contents().expect("nobody else writes the ledger");
-        self.plant.defect(&mut contents.holds);
+        let found = contents.selections.clone();
+        self.plant.defect(&mut contents);
         note!(self, World: "process {} starts with {} rows", self.process, contents.holds.len());
         let owed =
             contents.holds.iter().any(|hold| hold.state.owes_resume() || hold.state == HoldState::Settling);
@@ -29,7 +30,6 @@ impl World {
         if self.config_is_broken {
             self.meet(Fault::ConfigBrokenAtStart, On::World);
         }
-        let found = self.remember(&mut contents.selections);
         let dice = self.rng.fork();
         let mut reconciler = Reconciler::new(contents.holds, contents.watches, in_force, dice);
         reconciler.remember_orders(contents.orders, contents.last_order);

@@ -1,13 +1,11 @@
 //! Windows that select: the lists that they are read from, and what becomes of them.
 
-use std::collections::BTreeMap;
-
 use crate::domain::selection::{Resolution, Seen, Select};
 use crate::domain::sync::SyncKind;
 
 use super::{
-    Arc, BTreeSet, Calendar, Failure, Fault, Happening, Name, On, Organization, Plant, SyncRef, SyncState,
-    Told, World,
+    Arc, BTreeSet, Calendar, Failure, Fault, Happening, Name, On, Organization, SyncRef, SyncState, Told,
+    World,
 };
 
 /// What a window pauses, before and after a list was heard.
@@ -54,11 +52,11 @@ impl World {
         }
         let now = self.now();
         let Some(reconciler) = &mut self.reconciler else { return };
+        // A list of an organization that is reached elsewhere by now says nothing.
+        let is_in_force = reconciler.organizations().any(|(it, _)| it == organization);
         let actions = reconciler.hear_list(organization, listed, now);
         let before = self.in_force.clone();
         self.calendar_may_be_renewed();
-        // A list of an organization that is reached elsewhere by now says nothing.
-        let is_in_force = reconciler_reaches(self.reconciler.as_ref(), organization);
         if let (Some(before), Some(after)) = (before, self.in_force.clone()) {
             let listed = listed.as_ref().ok().filter(|_| is_in_force);
             self.judge_list(organization, &before, &after, listed);
@@ -88,21 +86,13 @@ impl World {
         }
     }
 
-    /// What a start makes of what the ledger has, and what the ledger has.
-    pub(super) fn remember(&self, found: &mut Vec<Resolution>) -> BTreeMap<Name, Resolution> {
-        let all = found.iter().map(|it| (it.window.clone(), it.clone())).collect();
-        if self.plant == Plant::ForgetsSelections {
-            found.clear();
-        }
-        all
-    }
-
     /// A start goes on with what was found before.
-    pub(super) fn judge_start(&mut self, found: &BTreeMap<Name, Resolution>) {
+    pub(super) fn judge_start(&mut self, found: &[Resolution]) {
         let Some(calendar) = self.in_force.clone() else { return };
         for (window, select) in calendar.selecting() {
-            let Some(found) = found.get(&window.name) else { continue };
-            if found.fingerprint == select.fingerprint() {
+            let answers =
+                |it: &&Resolution| it.window == window.name && it.fingerprint == select.fingerprint();
+            if let Some(found) = found.iter().find(answers) {
                 let found: BTreeSet<SyncRef> = found.found.keys().cloned().collect();
                 self.judge.selection_is_remembered(&window.name, &found, &window.syncs);
             }
@@ -120,10 +110,6 @@ impl World {
         let name = self.api.rename(sync);
         note!(self, World: "somebody calls {sync} {name}");
     }
-}
-
-fn reconciler_reaches(reconciler: Option<&super::Reconciler>, organization: &Arc<Organization>) -> bool {
-    reconciler.is_some_and(|it| it.organizations().any(|(it, _)| it == organization))
 }
 
 /// What a list has of what a window of a scene selects: by the first letters of a name,
