@@ -11,6 +11,7 @@
 mod api;
 mod fault;
 mod judge;
+mod ordered;
 mod scene;
 mod world;
 

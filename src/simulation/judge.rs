@@ -114,18 +114,21 @@ impl Judge {
         self.owed.insert(sync.clone());
     }
 
-    /// `active: false` leaves the machine.
+    /// `active: false` leaves the machine. Whether it is asked for is what people know,
+    /// whatever the daemon believes.
     pub(super) fn pause_leaves(
         &mut self,
         sync: &SyncRef,
         calendar: Option<&Calendar>,
+        is_asked_for: bool,
         row: bool,
         now: Moment,
     ) {
         self.hold("P5", row, || format!("a pause of {sync} left without a durable row"));
         let desired = calendar.map(|it| it.desired(sync, now.wall));
-        let wanted = matches!(desired, Some(Desired::Paused(_)));
-        self.hold("P8", wanted, || format!("a pause of {sync} left at {}, outside of any window", now.wall));
+        self.hold("P8", is_asked_for, || {
+            format!("a pause of {sync} left at {}, outside of any window", now.wall)
+        });
         self.hold("P8", RELEASED <= now.wall, || format!("a pause of {sync} left by a clock that is wrong"));
         let foreign = self.foreign.contains(sync);
         self.hold("P1", !foreign, || {
@@ -144,7 +147,14 @@ impl Judge {
     }
 
     /// `active: true` leaves the machine.
-    pub(super) fn resume_leaves(&mut self, sync: &SyncRef, now: Moment) {
+    pub(super) fn resume_leaves(
+        &mut self,
+        sync: &SyncRef,
+        calendar: Option<&Calendar>,
+        is_asked_for: bool,
+        row: Option<&Hold>,
+        now: Moment,
+    ) {
         self.starts.remove(sync);
         self.seen_to_run.remove(sync);
         let owed = self.owed.contains(sync);
@@ -153,6 +163,15 @@ impl Judge {
         self.hold("P1", !foreign, || {
             format!("{sync} was off when its block began, and was resumed at {}", now.wall)
         });
+        if is_asked_for {
+            // Then it is because somebody wants it on all the same, and its row says so.
+            let leaves_alone = |it: &Occurrence| row.is_some_and(|row| row.leaves_alone(it));
+            let holds = match calendar.map(|it| it.desired(sync, now.wall)) {
+                Some(Desired::Paused(pause)) => pause.holders.iter().all(leaves_alone),
+                Some(Desired::Running) | None => false,
+            };
+            self.hold("P18", holds, || format!("{sync} was resumed at {}, inside a window", now.wall));
+        }
     }
 
     /// An execution is asked for, to make up for one that was missed.

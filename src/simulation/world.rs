@@ -29,6 +29,7 @@ use crate::reconcile::{Action, ErrandReply, InForce, Reconciler, Reply, Selectio
 use super::api::{Api, Switched, Who};
 use super::fault::{Fault, On};
 use super::judge::Judge;
+use super::ordered::Ordered;
 use super::scene::{Scene, Unkindness};
 
 /// A line of the history, made only where somebody is going to read it.
@@ -176,6 +177,7 @@ pub struct World {
     covered: BTreeSet<SyncRef>,
     ends: Duration,
     judge: Judge,
+    ordered: Ordered,
     met: BTreeMap<(Fault, On), u64>,
     log: Vec<(DateTime<Utc>, Told)>,
     is_recorded: bool,
@@ -234,6 +236,8 @@ pub enum Plant {
     SkippedIsHeld,
     /// A start does not know what windows were found to select.
     ForgetsSelections,
+    /// A start does not know what operators ordered.
+    ForgetsOrders,
     /// A start makes nothing of what an operator or a window's end left to resume.
     ForgetsResuming,
     /// A pause leaves when all is over, and nobody knows of it.
@@ -250,6 +254,7 @@ impl Plant {
         let holds = &mut contents.holds;
         match self {
             Self::ForgetsSelections => contents.selections.clear(),
+            Self::ForgetsOrders => contents.orders.clear(),
             Self::ForgetsLeftAlone => holds.retain(|it| it.state != HoldState::Released),
             Self::ForgetsResuming => holds.retain(|it| it.state != HoldState::Resuming),
             Self::SkippedIsHeld => holds
@@ -316,6 +321,7 @@ impl World {
             covered: BTreeSet::new(),
             ends: BEGINNING + scene.ends_after,
             judge: Judge::default(),
+            ordered: Ordered::default(),
             met: BTreeMap::new(),
             log: Vec::new(),
             is_recorded: false,

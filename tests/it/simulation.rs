@@ -180,6 +180,7 @@ fn planted_defects_are_found() {
         (Plant::SkippedIsHeld, "P1"),
         (Plant::ForgetsResuming, "P2"),
         (Plant::ForgetsSelections, "P22"),
+        (Plant::ForgetsOrders, "P"),
     ];
     each_is_found(&plants);
 }

@@ -17,6 +17,7 @@ impl World {
         self.booted = self.uptime;
         let mut contents = self.store.contents().expect("nobody else writes the ledger");
         let found = contents.selections.clone();
+        self.ordered.look(&contents.orders);
         self.plant.defect(&mut contents);
         note!(self, World: "process {} starts with {} rows", self.process, contents.holds.len());
         let owed =

@@ -22,8 +22,15 @@ impl World {
         // What asks for a pause is not what it was. What people decided still counts.
         self.judge.nobody_watches();
         self.calendar_is_renewed();
-        self.carry_out(actions);
+        self.carry_out_what_was_ordered(actions);
         self.pass();
+    }
+
+    pub(super) fn carry_out_what_was_ordered(&mut self, actions: Vec<Action>) {
+        self.carry_out(actions);
+        if self.reconciler.is_none() {
+            self.ordered.was_not_confirmed();
+        }
     }
 
     pub(super) fn some_sync(&mut self) -> SyncRef {
@@ -38,16 +45,30 @@ impl World {
         Terms { from, until, reason: "because".to_owned(), by: "operator".to_owned() }
     }
 
+    fn remember(&mut self, number: u32, terms: Terms, what: What) {
+        let Terms { from, until, reason, by } = terms;
+        self.ordered.give(Order { number, from, until, reason, by, what });
+    }
+
+    /// Whether the sync is to be paused at this instant, going by the windows that the
+    /// process has in force and by what operators remember.
+    pub(super) fn asks_for_pause(&self, sync: &SyncRef) -> bool {
+        let windows = self.in_force.as_ref().map(|it| it.windows());
+        windows.is_some_and(|it| self.ordered.asks_for_pause(sync, it, self.wall))
+    }
+
     fn operator_pauses(&mut self, sync: SyncRef, now: Moment) -> Option<(Fault, Vec<Action>)> {
-        let terms = self.terms(now);
-        let (_, actions) = self.reconciler.as_mut()?.pause(BTreeSet::from([sync]), terms, now);
+        let (terms, syncs) = (self.terms(now), BTreeSet::from([sync]));
+        let (order, actions) = self.reconciler.as_mut()?.pause(syncs.clone(), terms.clone(), now);
+        self.remember(order.number, terms, What::Pause { syncs });
         Some((Fault::OperatorPause, actions))
     }
 
     fn operator_takes_back(&mut self, now: Moment) -> Option<(Fault, Vec<Action>)> {
         let reconciler = self.reconciler.as_mut()?;
         let name = reconciler.orders().iter().find(|it| now.wall < it.until)?.name();
-        let (_, actions) = reconciler.end_order(&name, "operator", None, now)?;
+        let (ended, actions) = reconciler.end_order(&name, "operator", None, now)?;
+        self.ordered.take_back(ended.order.number);
         Some((Fault::OperatorTakesBack, actions))
     }
 
@@ -55,15 +76,17 @@ impl World {
         let longer = TimeDelta::minutes(self.rng.i64(1..180));
         let calendar = self.in_force.clone()?;
         let open = calendar.windows().iter().find_map(|it| it.covering(now.wall))?;
-        let terms = Terms { until: open.closes + longer, ..self.terms(now) };
-        let (_, actions) = self.reconciler.as_mut()?.extend(&open, Terms { from: now.wall, ..terms }, now);
+        let terms = Terms { from: now.wall, until: open.closes + longer, ..self.terms(now) };
+        let (order, actions) = self.reconciler.as_mut()?.extend(&open, terms.clone(), now);
+        self.remember(order.number, terms, What::Extend { window: open.window, opens: open.opens });
         Some((Fault::OperatorExtend, actions))
     }
 
     fn operator_exempts(&mut self, sync: SyncRef, now: Moment) -> Option<(Fault, Vec<Action>)> {
         let terms = self.terms(now);
         let syncs = (self.rng.u8(..3) > 0).then(|| BTreeSet::from([sync]));
-        let (_, actions) = self.reconciler.as_mut()?.exempt(syncs, terms, now);
+        let (order, actions) = self.reconciler.as_mut()?.exempt(syncs.clone(), terms.clone(), now);
+        self.remember(order.number, terms, What::Exempt { syncs });
         Some((Fault::OperatorExempt, actions))
     }
 
@@ -75,6 +98,7 @@ impl World {
             What::Pause { .. } | What::Extend { .. } => return None,
         };
         let actions = reconciler.end_exemptions(syncs.as_ref(), "operator", now).ok()?;
+        self.ordered.exemptions_end(syncs.as_ref());
         Some((Fault::OperatorEndsExemption, actions))
     }
 }

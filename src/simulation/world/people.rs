@@ -53,10 +53,11 @@ impl World {
         let calendar = self.in_force.clone();
         // What was resumed may have been taken out of an operator's pause.
         self.calendar_is_renewed();
-        self.carry_out(actions);
+        self.carry_out_what_was_ordered(actions);
         for it in resumed {
             // From the word of an operator on it is as if somebody had switched it on.
             self.judge.person_acts(&it.sync);
+            self.ordered.resumed(&it.sync, now.wall);
             if let Some(calendar) = &calendar {
                 self.judge.respects(&it.sync, &calendar.desired(&it.sync, now.wall));
             }

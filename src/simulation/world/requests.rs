@@ -119,7 +119,8 @@ impl World {
         }
         let row = self.row(&sync).is_some_and(HoldState::owes_resume);
         let (calendar, now) = (self.in_force.clone(), self.now());
-        self.judge.pause_leaves(&sync, calendar.as_deref(), row, now);
+        let is_asked_for = self.asks_for_pause(&sync);
+        self.judge.pause_leaves(&sync, calendar.as_deref(), is_asked_for, row, now);
         self.post(sync, organization, false);
     }
 
@@ -136,8 +137,10 @@ impl World {
         if self.crashes_now() {
             return self.crash(Fault::CrashBetweenIntentAndRequest);
         }
-        let now = self.now();
-        self.judge.resume_leaves(&sync, now);
+        let (calendar, now) = (self.in_force.clone(), self.now());
+        let is_asked_for = self.asks_for_pause(&sync);
+        let row = self.rows.get(&sync);
+        self.judge.resume_leaves(&sync, calendar.as_deref(), is_asked_for, row, now);
         self.post(sync, organization, true);
     }
 
