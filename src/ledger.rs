@@ -34,6 +34,15 @@ use thread::Request;
 
 type Result<T> = std::result::Result<T, LedgerError>;
 
+/// How soon a change is to be on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// As soon as it can be.
+    AtOnce,
+    /// With what is to be there at once, or some milliseconds later: nobody waits for it.
+    Along,
+}
+
 /// Entries that one prune removes at a time, so that no write waits long.
 const PRUNE_BATCH: usize = 500;
 
@@ -69,18 +78,22 @@ impl Ledger {
     ///
     /// If the future is dropped the change may be written all the same.
     pub async fn commit(&self, change: Change) -> Result<()> {
-        self.ask(|answer| Request::Commit(change, answer)).await
+        self.ask(|answer| Request::Commit(change, Urgency::AtOnce, answer)).await
     }
 
     /// Takes `change` into the queue at once, behind all that was submitted
     /// before it, and gives a future that ends as that of [`Ledger::commit`].
-    pub fn submit(&self, change: Change) -> impl Future<Output = Result<()>> + Send + use<> {
+    pub fn submit(
+        &self,
+        change: Change,
+        urgency: Urgency,
+    ) -> impl Future<Output = Result<()>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        let refused =
-            self.queue.try_send(Request::Commit(change, answer)).err().map(|refused| match refused {
-                mpsc::error::TrySendError::Full(_) => LedgerError::Crowded,
-                mpsc::error::TrySendError::Closed(_) => LedgerError::Stopped,
-            });
+        let request = Request::Commit(change, urgency, answer);
+        let refused = self.queue.try_send(request).err().map(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => LedgerError::Crowded,
+            mpsc::error::TrySendError::Closed(_) => LedgerError::Stopped,
+        });
         async {
             match refused {
                 Some(error) => Err(error),

@@ -18,7 +18,7 @@ use crate::domain::selection::Seen;
 use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::{Failure, FailureKind, Verdict};
 use crate::key;
-use crate::ledger::{Change, Ledger, LedgerError};
+use crate::ledger::{Change, Ledger, LedgerError, Urgency};
 use crate::metrics::{Metrics, Operation};
 use crate::polytomic::{Client, Limits, Looked};
 use crate::reconcile::{Action, ErrandReply, Outcome, Reply, ScoutReply, SweepReply};
@@ -198,7 +198,10 @@ impl Executor {
     }
 
     fn write(&self, change: Change) {
-        let written = self.ledger.submit(change.clone());
+        // What became of a sync is to be known whenever we crash. What is told of a window
+        // can wait for the first row of its syncs.
+        let urgency = if change.sync().is_some() { Urgency::AtOnce } else { Urgency::Along };
+        let written = self.ledger.submit(change.clone(), urgency);
         let heard = self.heard.clone();
         self.spawn(async move {
             if let Err(error) = written.await {
@@ -232,7 +235,7 @@ impl Executor {
         errand: Errand,
         intent: Option<Change>,
     ) {
-        let written = intent.map(|change| (self.ledger.submit(change.clone()), change));
+        let written = intent.map(|change| (self.ledger.submit(change.clone(), Urgency::AtOnce), change));
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
         self.spawn(async move {
             if let Some((written, change)) = written
@@ -276,7 +279,7 @@ impl Executor {
         change: Change,
         until: DateTime<Utc>,
     ) {
-        let written = self.ledger.submit(change.clone());
+        let written = self.ledger.submit(change.clone(), Urgency::AtOnce);
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
         self.spawn(async move {
             if let Err(error) = written.await {
@@ -303,7 +306,7 @@ impl Executor {
     }
 
     fn resume(&self, client: Client, sync: SyncRef, organization: Arc<Organization>, change: Change) {
-        let written = self.ledger.submit(change.clone());
+        let written = self.ledger.submit(change.clone(), Urgency::AtOnce);
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
         self.spawn(async move {
             // Nothing holds back a resume: not a full disk, not a slow one.

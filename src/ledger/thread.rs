@@ -1,13 +1,15 @@
 //! The thread that owns the store: what waits is written together.
 
 use std::mem;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::change::Change;
 use super::journal::{Entry, HistoryQuery};
-use super::{LedgerError, Store};
+use super::{LedgerError, Store, Urgency};
 
 type Result<T> = std::result::Result<T, LedgerError>;
 
@@ -18,13 +20,23 @@ pub(super) const QUEUE: usize = 1 << 16;
 /// How much is written together at most.
 const GROUP: usize = 1024;
 
+/// What nobody waits for is written so much later at most, unless something comes
+/// that it can go along with.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 /// What the thread is asked to do. Who no longer waits for the answer gets the
 /// work done all the same.
 pub(super) enum Request {
-    Commit(Change, oneshot::Sender<Result<()>>),
+    Commit(Change, Urgency, oneshot::Sender<Result<()>>),
     History(Box<HistoryQuery>, oneshot::Sender<Result<Vec<Entry>>>),
     Prune(DateTime<Utc>, usize, oneshot::Sender<Result<usize>>),
     Flush(oneshot::Sender<Result<()>>),
+}
+
+impl Request {
+    fn can_wait(&self) -> bool {
+        matches!(self, Self::Commit(_, Urgency::Along, _))
+    }
 }
 
 /// Works until nobody can ask any more, or until the store fails for good.
@@ -32,8 +44,15 @@ pub(super) enum Request {
 /// While one group is being synced the next one gathers, so a lone write waits
 /// for nothing and many share one fsync.
 pub(super) fn run(mut store: Store, mut queue: mpsc::Receiver<Request>, _ended: watch::Sender<()>) {
+    // It only keeps the time.
+    let runtime = match Builder::new_current_thread().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return tracing::error!(error = &error as &dyn std::error::Error, "The ledger cannot be written");
+        }
+    };
     let mut waiting = Vec::with_capacity(GROUP);
-    while queue.blocking_recv_many(&mut waiting, GROUP) > 0 {
+    while runtime.block_on(gather(&mut queue, &mut waiting)) {
         if serve(&mut store, waiting.drain(..)).is_err() {
             // To close the store would be to touch the file again. Dropping
             // the queue is what answers everyone that it has stopped.
@@ -46,18 +65,36 @@ pub(super) fn run(mut store: Store, mut queue: mpsc::Receiver<Request>, _ended: 
     }
 }
 
+/// Waits for something to do; false once nobody can ask any more. A window that
+/// opens is told of a moment before the first pause is to be on disk: that pause
+/// would have to wait until the disk is done with the telling.
+async fn gather(queue: &mut mpsc::Receiver<Request>, waiting: &mut Vec<Request>) -> bool {
+    if queue.recv_many(waiting, GROUP).await == 0 {
+        return false;
+    }
+    let more = async {
+        let mut seen = 0;
+        while waiting[seen..].iter().all(Request::can_wait) && waiting.len() < GROUP {
+            seen = waiting.len();
+            if queue.recv_many(waiting, GROUP - seen).await == 0 {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(PATIENCE, more).await;
+    true
+}
+
 /// Answers all of `requests`, in order. An error is fatal, and was told to whom
 /// it met.
 fn serve(store: &mut Store, requests: impl Iterator<Item = Request>) -> Result<()> {
     let mut group = Vec::new();
     for request in requests {
-        if let Request::Commit(change, answer) = request {
-            group.push((change, answer));
-            continue;
+        if !matches!(request, Request::Commit(..)) {
+            commit(store, mem::take(&mut group))?;
         }
-        commit(store, mem::take(&mut group))?;
         match request {
-            Request::Commit(..) => unreachable!("taken above"),
+            Request::Commit(change, _, answer) => group.push((change, answer)),
             Request::History(query, answer) => tell(answer, store.history(&query))?,
             Request::Prune(before, limit, answer) => tell(answer, store.prune(before, limit))?,
             Request::Flush(answer) => tell(answer, Ok(()))?,
@@ -115,7 +152,7 @@ mod tests {
         let answers: Vec<_> = (0..waiting)
             .map(|_| {
                 let (answer, answered) = oneshot::channel();
-                assert!(queue.try_send(Request::Commit(change(), answer)).is_ok());
+                assert!(queue.try_send(Request::Commit(change(), Urgency::AtOnce, answer)).is_ok());
                 answered
             })
             .collect();
@@ -131,5 +168,63 @@ mod tests {
         for (waiting, expected) in [(1, 1), (50, 1), (GROUP, 1), (GROUP + 1, 2), (10 * GROUP, 10)] {
             assert_eq!(commits(waiting), expected, "{waiting}");
         }
+    }
+
+    fn asked(urgency: Urgency) -> Request {
+        Request::Commit(Change::new(), urgency, oneshot::channel().0)
+    }
+
+    /// What is written together when these come one after the other, and how long after
+    /// the first. Between them passes so much time.
+    async fn gathered(requests: Vec<Request>, apart: Duration) -> (usize, Duration) {
+        let (queue, mut gathering) = mpsc::channel(QUEUE);
+        let began = tokio::time::Instant::now();
+        let ask = async {
+            for request in requests {
+                queue.send(request).await.unwrap();
+                tokio::time::sleep(apart).await;
+            }
+        };
+        let mut waiting = Vec::new();
+        let gather = async {
+            assert!(gather(&mut gathering, &mut waiting).await);
+            began.elapsed()
+        };
+        let ((), took) = tokio::join!(ask, gather);
+        (waiting.len(), took)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_waits_for_goes_along_with_what_somebody_does() {
+        let ms = Duration::from_millis;
+        let (now, along) = (Urgency::AtOnce, Urgency::Along);
+        let flush = || Request::Flush(oneshot::channel().0);
+        for (requests, together, after) in [
+            (vec![asked(now), asked(along)], 1, ms(0)),
+            (vec![asked(along), asked(now), asked(now)], 2, ms(5)),
+            (vec![asked(along), asked(along), flush()], 3, ms(10)),
+            // By itself it does not wait for ever, nor for more of its kind.
+            (vec![asked(along)], 1, PATIENCE),
+            ((0..9).map(|_| asked(along)).collect(), 4, PATIENCE),
+        ] {
+            let (gathered, took) = gathered(requests, ms(5)).await;
+            assert!(took.abs_diff(after) <= ms(1), "{took:?}");
+            assert_eq!(gathered, together, "after {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_waits_for_more_once_nobody_can_ask_or_a_group_is_full() {
+        let (queue, mut gathering) = mpsc::channel(QUEUE);
+        (0..=GROUP).for_each(|_| queue.try_send(asked(Urgency::Along)).unwrap_or_else(|_| panic!()));
+        drop(queue);
+        let began = tokio::time::Instant::now();
+        for expected in [GROUP, 1] {
+            let mut waiting = Vec::new();
+            assert!(gather(&mut gathering, &mut waiting).await);
+            assert_eq!(waiting.len(), expected);
+        }
+        assert!(!gather(&mut gathering, &mut Vec::new()).await);
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }
