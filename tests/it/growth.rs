@@ -308,12 +308,12 @@ fn a_boundary_costs_what_changes_and_not_what_there_is() {
 
 #[test]
 fn a_pass_asks_only_those_that_can_change() {
-    check("passes", 500, 1.5);
+    check("passes", 200, 1.5);
 }
 
 #[test]
 fn a_crowd_costs_each_of_its_syncs_about_the_same() {
-    check("crowd", 200, 14.0);
+    check("crowd", 100, 14.0);
 }
 
 #[test]
