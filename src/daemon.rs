@@ -16,7 +16,7 @@ use crate::clock::{Clock, WallTimer};
 use crate::config::{self, Config};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::moment::{Moment, Uptime};
-use crate::ledger::{Change, Ledger, Lock};
+use crate::ledger::{Change, Ledger, LedgerError, Lock};
 use crate::metrics::Metrics;
 use crate::polytomic::Limits;
 use crate::reconcile::{Action, InForce, PreflightRule, Reconciler};
@@ -121,6 +121,8 @@ pub struct Daemon {
     switched: Switched,
     // When it was last told that the ledger takes no writes.
     ledger_failed: Option<Uptime>,
+    // The ledger is no more: why, and how long the process lives on to resume what is due.
+    ledger_lost: Option<(LedgerError, Uptime)>,
     // What was last told of it.
     is_clock_wrong: bool,
     last_status: String,
@@ -155,6 +157,7 @@ impl Daemon {
                 () = timer.wait() => {}
                 () = tokio::time::sleep(wake.sleep) => {}
             }
+            self.end_if_over()?;
         }
         self.shut_down().await
     }
@@ -185,6 +188,7 @@ impl Daemon {
                 () = tokio::task::yield_now(), if self.reconciler.is_more_due() => {}
                 () = tokio::time::sleep(wake.sleep.min(left)) => {}
             }
+            self.end_if_over()?;
         }
     }
 
@@ -247,10 +251,7 @@ impl Daemon {
                 Heard::Errand(reply) => self.reconciler.hear_errand(*reply, now),
                 Heard::Scouted(reply) => self.reconciler.hear_scout(*reply, now),
                 Heard::Broken => return Err(RunError::Broken),
-                Heard::NotWritten { change, error } if error.is_fatal() => {
-                    drop(change);
-                    return Err(RunError::Ledger(error));
-                }
+                Heard::NotWritten { error, .. } if error.is_fatal() => self.lose_ledger(error, now),
                 Heard::NotWritten { change, error } => {
                     self.metrics.write_failed();
                     let is_news = self.ledger_failed.is_none_or(|at| at + TOLD_AGAIN <= now.uptime);
@@ -270,6 +271,33 @@ impl Daemon {
         Ok(())
     }
 
+    /// From here on nothing is written, so nothing is paused.
+    fn lose_ledger(&mut self, error: LedgerError, now: Moment) {
+        match &mut self.ledger_lost {
+            None => {
+                if self.reconciler.owes_due_resumes(now) {
+                    error!(error = %error, "The ledger is lost: what is due is resumed before this process ends");
+                }
+                self.ledger_lost = Some((error, now.uptime + LAST_RESUMES));
+            }
+            // That it has stopped follows from something.
+            Some((first, _)) if matches!(first, LedgerError::Stopped) => *first = error,
+            Some(_) => {}
+        }
+    }
+
+    /// Without a ledger the process ends, and the next one reads it afresh. That one may
+    /// come no further than this one: what is due is resumed first.
+    fn end_if_over(&self) -> Result<(), RunError> {
+        let now = self.clock.now();
+        match &self.ledger_lost {
+            Some((error, until)) if *until <= now.uptime || !self.reconciler.owes_due_resumes(now) => {
+                Err(RunError::Ledger(error.clone()))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// How long to sleep, at most, and until when by the wall clock.
     fn sleep_until_next(&self, now: Moment) -> Sleep {
         let wake = self.reconciler.next_wake(now);
@@ -286,7 +314,9 @@ impl Daemon {
         // What was just told may be out of date already.
         let telling = self.status_told.filter(|at| now.uptime < *at + STATUS_PACE).map(|_| STATUS_PACE);
         let switched = self.switched.due().map(|at| at.saturating_sub(now.uptime));
+        let lost = self.ledger_lost.as_ref().map(|(_, until)| until.saturating_sub(now.uptime));
         let sleep = [
+            lost,
             until_timer,
             switched,
             held,
@@ -417,7 +447,7 @@ impl Daemon {
         if self.is_journaled {
             self.journal(Event::new(EventKind::DaemonStopped));
         }
-        let Self { ledger, executor, socket, listening, notifying, .. } = self;
+        let Self { ledger, executor, socket, listening, notifying, ledger_lost, .. } = self;
         // Whoever holds the ledger keeps it from being closed.
         drop(notifying);
         drop(listening);
@@ -429,7 +459,7 @@ impl Daemon {
         let _ = tokio::time::timeout(LAST_ANSWERS, ledger.closed()).await;
         drop(socket);
         debug!("Stopped");
-        Ok(())
+        ledger_lost.map_or(Ok(()), |(error, _)| Err(RunError::Ledger(error)))
     }
 
     /// Where the status page is.
@@ -469,6 +499,9 @@ impl Daemon {
         self.carry_out(vec![Action::Write { change }]);
     }
 }
+
+/// A process that has lost its ledger goes on so long to resume what is due.
+const LAST_RESUMES: Duration = Duration::from_secs(30);
 
 /// What `systemctl status` shows is told anew no more often than this.
 const STATUS_PACE: Duration = Duration::from_secs(1);

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::domain::calendar::{Calendar, Desired, OpenWindows};
 use crate::domain::event::Event;
-use crate::domain::hold::Hold;
+use crate::domain::hold::{Hold, HoldState};
 use crate::domain::moment::{Moment, Uptime};
 use crate::domain::operator::Order;
 use crate::domain::organization::Organization;
@@ -405,6 +405,18 @@ impl Reconciler {
     /// Whether anything is held or being resumed, so that a resume is owed.
     pub fn owes_resumes(&self) -> bool {
         self.holds().any(|hold| hold.state.owes_resume())
+    }
+
+    /// Whether a resume is to be sent now, or is under way.
+    pub fn owes_due_resumes(&self, now: Moment) -> bool {
+        self.cases.values().any(|case| {
+            let desired = self.desired(case, now);
+            case.hold.as_ref().is_some_and(|hold| match hold.state {
+                // Whether it was paused at all, nobody asks before its end.
+                HoldState::Pausing => desired == Desired::Running,
+                _ => hold.state.owes_resume() && !hold.counts_as_done(&desired),
+            })
+        })
     }
 
     /// Every row.

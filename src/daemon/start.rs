@@ -251,6 +251,7 @@ impl Daemon {
             last_prune: None,
             switched: Switched::default(),
             ledger_failed: None,
+            ledger_lost: None,
             is_clock_wrong: false,
             last_status: String::new(),
             status_told: None,

@@ -161,3 +161,27 @@ fn what_an_operator_does_is_journalled_with_who_and_what_and_why() {
     assert_eq!(event.detail.as_deref(), Some("why not"));
     assert_eq!((event.kind, event.sync), (EventKind::OperatorResume, Some(sync(1))));
 }
+
+#[test]
+fn a_resume_is_owed_now_from_the_end_of_what_holds_a_sync_until_it_is_confirmed() {
+    let windows = || Some(in_force(vec![window("night", OPENS, CLOSES, &[1])], 8));
+    let row = |state| {
+        let mut hold = held(1);
+        hold.state = state;
+        hold
+    };
+    let owes = |state, at| reconciler(vec![row(state)], windows()).owes_due_resumes(moment(at));
+    for state in [HoldState::Pausing, HoldState::Held] {
+        assert!(!owes(state, CLOSES - 1), "{state:?}: the window is open");
+        assert!(owes(state, CLOSES), "{state:?}: the window is over");
+    }
+    assert!(owes(HoldState::Resuming, CLOSES - 1), "somebody has asked for it");
+    for state in [HoldState::Settling, HoldState::Skipped, HoldState::Released] {
+        assert!(!owes(state, CLOSES), "{state:?}");
+    }
+    // Held, and somebody decided against what holds it.
+    let mut decided = row(HoldState::Held);
+    decided.left_alone.clone_from(&decided.holders);
+    assert!(reconciler(vec![decided], windows()).owes_due_resumes(moment(CLOSES - 1)));
+    assert!(!keeping(&[1]).owes_due_resumes(moment(CLOSES)), "without a row");
+}

@@ -418,8 +418,37 @@ fn a_system_call_that_fails_while_pausing_leaves_nothing_unremembered() {
     }
 }
 
+/// Whatever is started anew on a disk like that, by a service manager or by hand.
 #[test]
-fn nothing_is_sent_once_an_fsync_has_failed() {
+fn what_is_due_is_resumed_although_no_fsync_succeeds() {
+    if !strace_works() {
+        return;
+    }
+    let stage = Stage::new(Scene::Resuming);
+    let how = "fsync,fdatasync:error=EIO:when=1+";
+    let resumes = |begun| stage.asked(Operation::Resume, stage.stripe, begun);
+    let begun = stage.begin();
+    for _ in 0..2 {
+        let output = stage.spoil_run(how, &["run", "--once", "--timeout", "1m"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("the ledger cannot be trusted any more"), "{told}");
+        assert!(stage.place.is_active(stage.stripe), "{told}");
+        assert_eq!(resumes(begun), 1, "{told}");
+    }
+    stage.judge_recovery("a disk that takes nothing", begun, false);
+
+    let begun = stage.begin();
+    stage.open();
+    let output = stage.spoil_run(how, &["resume", "--offline", "--all"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(stage.place.is_active(stage.stripe), "{told}");
+    stage.judge_recovery("a disk that takes nothing, by hand", begun, false);
+}
+
+#[test]
+fn no_pause_is_sent_once_an_fsync_has_failed() {
     if !strace_works() {
         return;
     }
