@@ -59,7 +59,12 @@ pub enum RunError {
     Start(#[from] StartError),
     /// The ledger cannot be trusted any more; a new process reads it afresh.
     #[error("the ledger cannot be trusted any more")]
-    Ledger(#[source] crate::ledger::LedgerError),
+    Ledger {
+        /// Why.
+        source: LedgerError,
+        /// Whether all that was due was resumed before.
+        is_resumed: bool,
+    },
     /// A task panicked; a new process reads the ledger afresh.
     #[error("a task of the daemon broke off, which it told on stderr")]
     Broken,
@@ -276,7 +281,10 @@ impl Daemon {
         match &mut self.ledger_lost {
             None => {
                 if self.reconciler.owes_due_resumes(now) {
-                    error!(error = %error, "The ledger is lost: what is due is resumed before this process ends");
+                    error!(
+                        error = &error as &dyn std::error::Error,
+                        "The ledger is lost: what is due is resumed before this process ends"
+                    );
                 }
                 self.ledger_lost = Some((error, now.uptime + LAST_RESUMES));
             }
@@ -289,13 +297,13 @@ impl Daemon {
     /// Without a ledger the process ends, and the next one reads it afresh. That one may
     /// come no further than this one: what is due is resumed first.
     fn end_if_over(&self) -> Result<(), RunError> {
+        let Some((error, until)) = &self.ledger_lost else { return Ok(()) };
         let now = self.clock.now();
-        match &self.ledger_lost {
-            Some((error, until)) if *until <= now.uptime || !self.reconciler.owes_due_resumes(now) => {
-                Err(RunError::Ledger(error.clone()))
-            }
-            Some(_) | None => Ok(()),
+        let is_resumed = !self.reconciler.owes_due_resumes(now);
+        if is_resumed || *until <= now.uptime {
+            return Err(RunError::Ledger { source: error.clone(), is_resumed });
         }
+        Ok(())
     }
 
     /// How long to sleep, at most, and until when by the wall clock.
@@ -447,6 +455,7 @@ impl Daemon {
         if self.is_journaled {
             self.journal(Event::new(EventKind::DaemonStopped));
         }
+        let is_resumed = !self.reconciler.owes_due_resumes(self.clock.now());
         let Self { ledger, executor, socket, listening, notifying, ledger_lost, .. } = self;
         // Whoever holds the ledger keeps it from being closed.
         drop(notifying);
@@ -459,7 +468,7 @@ impl Daemon {
         let _ = tokio::time::timeout(LAST_ANSWERS, ledger.closed()).await;
         drop(socket);
         debug!("Stopped");
-        ledger_lost.map_or(Ok(()), |(error, _)| Err(RunError::Ledger(error)))
+        ledger_lost.map_or(Ok(()), |(source, _)| Err(RunError::Ledger { source, is_resumed }))
     }
 
     /// Where the status page is.

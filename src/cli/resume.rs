@@ -129,7 +129,7 @@ fn offline(global: &Global, arguments: &Arguments) -> Outcome {
     })?;
 
     // Then all of them run again, and the ledger is the one that does not know.
-    let is_unwritten = matches!(done, Err(RunError::Unwritten));
+    let is_unwritten = matches!(done, Err(RunError::Unwritten | RunError::Ledger { is_resumed: true, .. }));
     let became =
         resumed.iter().map(|it| became(global, it, began, is_unwritten)).collect::<Result<Vec<_>, _>>()?;
     match arguments.format.format {

@@ -442,7 +442,9 @@ fn what_is_due_is_resumed_although_no_fsync_succeeds() {
     stage.open();
     let output = stage.spoil_run(how, &["resume", "--offline", "--all"]);
     let told = String::from_utf8_lossy(&output.stderr);
+    let table = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(table.contains(" resumed ") && !table.contains("not resumed"), "{table}{told}");
     assert!(stage.place.is_active(stage.stripe), "{told}");
     stage.judge_recovery("a disk that takes nothing, by hand", begun, false);
 }
