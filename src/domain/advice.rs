@@ -212,8 +212,10 @@ fn open_at_most(times: &Times, schedule: &Schedule, first: Span) -> Option<TimeD
     let shift = TimeDelta::hours(3);
     let each = match times.end() {
         End::After(length) => *length,
-        End::TimeOfDay(_) if schedule.matches_a_day() == 1 => first.closes - first.opens + shift,
-        End::TimeOfDay(_) => TimeDelta::days(1) + shift,
+        End::TimeOfDay(_) => {
+            let is_once_a_day = schedule.matches_a_day() == 1;
+            shift + if is_once_a_day { first.closes - first.opens } else { TimeDelta::days(1) }
+        }
         End::Recurring(end) if end.is_weekly() && schedule.is_weekly() && times.dates().skip.is_empty() => {
             // A year has 52 weeks and a day or two; the rest is for what its ends cut.
             let week = times.spans(first.opens, first.opens + TimeDelta::weeks(1));
@@ -466,6 +468,14 @@ mod tests {
     }
 
     #[test]
+    fn an_end_at_the_same_time_of_day_an_hour_later_is_not_told_to_be_at_once() {
+        let window = window(every("30 1 1 11 *"), End::Recurring("30 * * * *".parse().unwrap()));
+        let open = window.next_opening("2026-11-01T00:00:00Z".parse().unwrap()).unwrap();
+        assert_eq!(open.closes - open.opens, TimeDelta::hours(1));
+        assert_eq!(notes(&window, &open), ["clocks go back 1 h in it"]);
+    }
+
+    #[test]
     fn of_many_changes_of_the_clocks_three_are_told() {
         // Four times that year, because of Ramadan.
         let zone = Zone::new("Africa/Cairo", TimeZone::get("Africa/Cairo").unwrap());
@@ -560,6 +570,24 @@ mod tests {
             told[0].to_string(),
             "419 of every 420 of its end times close nothing; it closes at the first one after the start"
         );
+    }
+
+    #[test]
+    fn five_starts_in_one_occurrence_are_too_many_and_four_are_not() {
+        let many = |minutes: &str| {
+            let told = advice(&window(every(&format!("{minutes} 12 * * *")), until("13:00:00")), now());
+            told.iter().any(|it| it.kind == AdviceKind::ManyStarts)
+        };
+        assert!(many("0,10,20,30,40") && !many("0,10,20,30"));
+    }
+
+    #[test]
+    fn of_several_starts_a_day_the_first_says_nothing_of_the_others() {
+        // Half an hour, and then the whole night and day.
+        let times = window(every("0 22,23 * * MON"), until("22:30:00")).times;
+        let Start::Recurring(schedule) = times.start() else { unreachable!() };
+        let bound = open_at_most(&times, schedule, times.next_opening(now()).unwrap()).unwrap();
+        assert!(TimeDelta::hours(24) * 52 <= bound, "{bound}");
     }
 
     #[test]

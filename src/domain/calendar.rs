@@ -962,6 +962,45 @@ mod tests {
         assert_eq!(held(&found(all(&[9])), 2, "05T23:00").0, ["late"]);
     }
 
+    #[test]
+    fn a_file_that_selects_anew_covers_what_is_known_from_other_selections() {
+        let all = Select {
+            organization: "default".into(),
+            any_of: vec![Selector::default()],
+            exclude: BTreeSet::new(),
+        };
+        let without = |number| Select { exclude: [Uuid::from_u128(number)].into(), ..all.clone() };
+        let elsewhere = Select { organization: "emea".into(), ..all.clone() };
+        let selecting = |name: &str, select: &Select| Window {
+            select: Some(select.clone()),
+            ..window(name, "0 22 * * *", 2, &[2])
+        };
+        let written = Calendar::new(vec![
+            window("early", "0 20 * * *", 2, &[1]),
+            selecting("same", &without(9)),
+            selecting("narrower", &Select { exclude: [7, 9].map(Uuid::from_u128).into(), ..all.clone() }),
+            selecting("wider", &all),
+            selecting("elsewhere", &elsewhere),
+        ]);
+        let seen = [7, 8].map(|number| Seen { sync: sync(number), name: None, connections: vec![] });
+        let found = without(9).resolve(&"same".into(), &seen, at("05T12:00"));
+        let known = written.with_known(&BTreeMap::from([("same".into(), found)]));
+        let covered = |calendar: &Calendar, name: &str| {
+            let window = calendar.window(name).unwrap();
+            let syncs = window.syncs.iter().map(|it| it.id.as_u128()).collect::<Vec<_>>();
+            (syncs, calendar.knowledge(window))
+        };
+        assert_eq!(covered(&known, "early"), (vec![1], Knowledge::Found), "it selects nothing");
+        assert_eq!(covered(&known, "same"), (vec![2, 7, 8], Knowledge::Found));
+        assert_eq!(covered(&known, "narrower"), (vec![2, 8], Knowledge::Found));
+        assert_eq!(covered(&known, "wider"), (vec![2, 7, 8], Knowledge::Provisional));
+        assert_eq!(covered(&known, "elsewhere"), (vec![2], Knowledge::Unknown));
+        assert_eq!(covered(&written, "same"), (vec![2], Knowledge::Unknown), "nobody has looked");
+        let ordered =
+            known.with_orders(&[order(1, "05T12:00", "05T13:00", What::Pause { syncs: syncs(&[3]) })]);
+        assert_eq!(covered(&ordered, "wider"), (vec![2, 7, 8], Knowledge::Provisional));
+    }
+
     fn names<'a>(windows: impl Iterator<Item = &'a Window>) -> Vec<&'a str> {
         windows.map(|it| it.name.as_str()).collect()
     }

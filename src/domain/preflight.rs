@@ -61,10 +61,7 @@ pub struct Preflight {
 impl Findings {
     /// A sync was looked at.
     pub fn saw(&mut self, name: &str, sight: Sight) {
-        if let Some(ahead) = sight.clock_ahead {
-            let least = self.clock_ahead.is_none_or(|before| ahead.abs() < before.abs());
-            self.clock_ahead = if least { Some(ahead) } else { self.clock_ahead };
-        }
+        self.clock_ahead = self.clock_ahead.into_iter().chain(sight.clock_ahead).min_by_key(TimeDelta::abs);
         match sight.state {
             SyncState::Active => {
                 self.well += 1;
@@ -129,9 +126,15 @@ impl Findings {
 
 /// What is wrong with a clock that is so far ahead of the API's, if anything is.
 pub fn clock_trouble(ahead: TimeDelta) -> Option<String> {
-    let way = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
+    let way = if ahead > SKEW_ALLOWED {
+        "ahead of"
+    } else if ahead < -SKEW_ALLOWED {
+        "behind"
+    } else {
+        return None;
+    };
     let seconds = ahead.abs().num_seconds();
-    (ahead.abs() > SKEW_ALLOWED).then(|| format!("the clock of this machine is {seconds} s {way} the API's"))
+    Some(format!("the clock of this machine is {seconds} s {way} the API's"))
 }
 
 fn all(names: &[String]) -> String {

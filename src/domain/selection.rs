@@ -359,6 +359,22 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_told_as_a_number_only_if_it_is_known() {
+        use Knowledge::{Found, Provisional, Unknown};
+        for (known, knowledge, words, short) in [
+            (0, Found, "0 syncs", "0"),
+            (3, Found, "3 syncs", "3"),
+            (0, Provisional, "0 syncs, as far as is known", "0+?"),
+            (1, Provisional, "1 sync, as far as is known", "1+?"),
+            (0, Unknown, "what it selects", "?"),
+            (3, Unknown, "3 syncs and what it selects", "3+?"),
+        ] {
+            assert_eq!(covered(known, knowledge), words);
+            assert_eq!(covered_short(known, knowledge), short);
+        }
+    }
+
+    #[test]
     fn how_well_a_selection_is_known_depends_on_what_was_listed() {
         let at = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1);
         let (stripe, every) = (vec![by_name("Stripe*")], vec![Selector::default()]);

@@ -135,7 +135,11 @@ fn news_of_yesterday_is_counted_and_not_told() {
 
 #[test]
 fn a_clock_that_was_set_back_holds_nothing_up() {
-    assert_eq!(told(&[entry(1, 5000, EventKind::WindowClosed, Some("a"), None)], 0).len(), 1);
+    let closed = |seconds| [entry(1, seconds, EventKind::WindowClosed, Some("a"), None)];
+    assert_eq!(told(&closed(5000), 0).len(), 1);
+    // It is gathered for five seconds, and nothing waits for longer than a minute and a half.
+    assert_eq!(wait(&closed(85), 0), at(90));
+    assert_eq!(told(&closed(86), 0).len(), 1);
 }
 
 #[test]

@@ -359,6 +359,11 @@ fn a_proof_that_was_asked_for_in_time_knows_better_than_a_later_look() {
     let shown = heard(later, Errand::Prove, 209, result(SyncState::Active));
     let step = decide(&shown, &next, 213);
     assert!(matches!(&step, Step::Keep { hold, .. } if hold.state == HoldState::Skipped), "{step:?}");
+    // One that is asked for again was asked for too late.
+    let mut again = heard(resumed(), Errand::Prove, 204, failed(FailureKind::Server));
+    again.errands.call = Some(Errand::Prove);
+    let step = decide(&saw(again, SyncState::Inactive, 212), &next, 212);
+    assert!(matches!(&step, Step::Keep { hold, .. } if hold.state == HoldState::Skipped), "{step:?}");
 }
 
 #[test]
