@@ -85,10 +85,10 @@ fn compare(window: &Window, before: Option<&WindowWatch>, now: Moment) -> (Windo
 
 /// Occurrences that began and ended since the window was last seen to.
 fn missed(window: &Window, before: &WindowWatch, now: Moment) -> Vec<Event> {
-    let told = |it: &Occurrence| before.open.as_ref().is_some_and(|open| open.is(it));
+    // One that had opened by then was told.
     let missed: Vec<Occurrence> = window
         .occurrences(before.seen_until, now.wall)
-        .filter(|it| before.seen_until < it.opens && it.closes <= now.wall && !told(it))
+        .filter(|it| before.seen_until < it.opens && it.closes <= now.wall)
         .take(COUNTED)
         .collect();
     match missed.split_last() {

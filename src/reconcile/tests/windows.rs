@@ -197,3 +197,24 @@ fn who_is_held_by_others_still_is_named_at_the_end_of_a_window() {
     let reconciler = reconciler(holds, Some(in_force(vec![], 8)));
     assert_eq!(reconciler.still_paused(&"night".into(), at(OPENS)), ["Sync 1", "Sync 3"]);
 }
+
+#[test]
+fn what_was_missed_is_told_with_its_opening_and_what_was_seen_in_part_was_not_missed() {
+    let mut often = window("often", 0, 30, &[1]);
+    let (start, end) = (Start::Recurring("* * * * *".parse().unwrap()), End::After(TimeDelta::seconds(30)));
+    often.times = Times::new(start, end, Dates::default(), Zone::utc(), at(0)).unwrap();
+    let missed = |seen: i64, now: i64| {
+        let mut it = reconciler(vec![], Some(in_force(vec![often.clone()], 8)));
+        it.pass(moment(seen));
+        let actions = it.pass(moment(now));
+        let missed = events(&actions).filter(|it| it.kind == EventKind::WindowMissed);
+        missed.map(|it| (it.window.clone().map(String::from), it.occurrence)).collect::<Vec<_>>()
+    };
+    let of = |opens: i64| (Some("often".to_owned()), Some(at(opens)));
+    assert_eq!(missed(40, 89), [], "it is open still");
+    assert_eq!(missed(40, 90), [of(60)], "it is over to the second");
+    assert_eq!(missed(59, 150), [of(60), of(120)]);
+    assert_eq!(missed(60, 150), [of(120)], "the first was seen to open");
+    assert_eq!(missed(89, 149), [], "one was seen to close, one is open");
+    assert_eq!(missed(90, 600).len(), 8);
+}
