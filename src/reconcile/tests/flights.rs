@@ -145,3 +145,64 @@ fn what_is_held_is_not_asked_about_and_what_comes_too_late_is_not_told() {
     let actions = begun.pass(moment(OPENS));
     assert_eq!(told(&actions), []);
 }
+
+/// The same, of a window that covers the sync 9 and those that it selects.
+fn looking_out_for_what_is_selected() -> Reconciler {
+    let rule = PreflightRule { before: Duration::from_mins(5), zone_trouble: None };
+    let in_force = InForce { preflight: Some(rule), ..in_force(vec![lists::selecting()], 8) };
+    reconciler(vec![], Some(in_force))
+}
+
+#[test]
+fn a_flight_waits_for_the_list_of_what_its_window_selects() {
+    let mut it = looking_out_for_what_is_selected();
+    it.pass(moment(0));
+    let actions = it.pass(moment(TAKES_OFF));
+    assert_eq!((scouts(&actions), told(&actions)), (vec![], vec![]), "nobody knows yet who is meant");
+    assert_eq!(scouts(&it.pass(moment(TAKES_OFF + 30))), [] as [&str; 0]);
+    it.hear_list(&organization(), &lists::seen(&[1]), moment(TAKES_OFF + 60));
+    assert_eq!(scouts(&it.pass(moment(TAKES_OFF + 60))), ["scout 1", "scout 9"]);
+    // It took off later, and lands before the pause all the same.
+    let lands = moment(TAKES_OFF + 60 + 180).uptime;
+    assert_eq!(it.next_flight(moment(TAKES_OFF + 60)), Some(lands));
+    assert_eq!(scouts(&it.pass(moment(TAKES_OFF + 61))), [] as [&str; 0], "it takes off once");
+}
+
+#[test]
+fn where_there_is_no_list_a_flight_says_so_and_looks_at_what_is_known() {
+    let mut it = looking_out_for_what_is_selected();
+    it.pass(moment(0));
+    it.hear_list(&organization(), &lists::no_list(), moment(1));
+    assert_eq!(scouts(&it.pass(moment(TAKES_OFF))), ["scout 9"]);
+    hear(&mut it, 9, sight(SyncState::Active), TAKES_OFF + 1);
+    let all = told(&it.pass(moment(TAKES_OFF + 1)));
+    let [(Some(error), Some(detail))] = &all[..] else { panic!("{all:?}") };
+    assert!(error.contains("what it selects cannot be read"), "{error}");
+    assert_eq!(detail, "1 sync is there and on");
+}
+
+#[test]
+fn a_flight_that_waits_for_a_list_is_off_once_the_pause_begins() {
+    let mut it = looking_out_for_what_is_selected();
+    it.pass(moment(0));
+    it.pass(moment(TAKES_OFF));
+    it.pass(moment(OPENS));
+    it.hear_list(&organization(), &lists::seen(&[1]), moment(OPENS + 1));
+    let actions = it.pass(moment(OPENS + 1));
+    assert_eq!((scouts(&actions), told(&actions)), (vec![], vec![]));
+    assert_eq!(it.next_flight(moment(OPENS + 1)), None);
+}
+
+#[test]
+fn a_sync_of_two_windows_is_looked_at_once_for_both() {
+    let rule = PreflightRule { before: Duration::from_mins(5), zone_trouble: None };
+    let windows = vec![window("night", OPENS, CLOSES, &[1, 2]), window("other", OPENS, CLOSES, &[1])];
+    let mut it = reconciler(vec![], Some(InForce { preflight: Some(rule), ..in_force(windows, 8) }));
+    assert_eq!(scouts(&it.pass(moment(TAKES_OFF))), ["scout 1", "scout 2"]);
+    hear(&mut it, 1, sight(SyncState::Active), TAKES_OFF + 1);
+    assert_eq!(told(&it.pass(moment(TAKES_OFF + 1))).len(), 1, "of the other nothing more is to be seen");
+    hear(&mut it, 2, sight(SyncState::Active), TAKES_OFF + 2);
+    assert_eq!(told(&it.pass(moment(TAKES_OFF + 2))).len(), 1);
+    let told: Vec<_> = it.preflights().into_iter().map(|it| it.window).collect();
+    assert_eq!(told, [Name::from("night"), Name::from("other")]);
+}

@@ -4,14 +4,15 @@ use super::*;
 use crate::domain::event::EventKind;
 use crate::domain::selection::{Seen, Select, Selector};
 
-fn selecting() -> Window {
+/// A window over the sync 9 and what is called `nightly …`.
+pub(super) fn selecting() -> Window {
     let any_of = vec![Selector { name: Some("nightly*".parse().unwrap()), ..Selector::default() }];
     let select = Select { organization: "default".into(), any_of, exclude: BTreeSet::new() };
     Window { select: Some(select), ..window("night", OPENS, CLOSES, &[9]) }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as it is heard")]
-fn seen(numbers: &[u128]) -> Result<Vec<Seen>, Failure> {
+pub(super) fn seen(numbers: &[u128]) -> Result<Vec<Seen>, Failure> {
     let one = |number: &u128| Seen {
         sync: sync(*number),
         name: Some(format!("nightly {number}")),
@@ -20,7 +21,7 @@ fn seen(numbers: &[u128]) -> Result<Vec<Seen>, Failure> {
     Ok(numbers.iter().map(one).collect())
 }
 
-fn no_list() -> Result<Vec<Seen>, Failure> {
+pub(super) fn no_list() -> Result<Vec<Seen>, Failure> {
     Err(Failure::new(FailureKind::Server, "500"))
 }
 
@@ -205,4 +206,93 @@ fn a_list_stands_for_the_looks_at_very_many() {
     assert_eq!(it.sweeps.next(), Some(later.uptime + 15 * Rules::default().drift_check));
     let much_later = moment(OPENS + 8 * half);
     assert!(sent(&it.pass(much_later)).iter().any(|it| it.starts_with("look")));
+}
+
+#[test]
+fn a_selection_that_failed_is_told_of_its_window_and_again_before_each_opening() {
+    let mut it = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
+    it.pass(moment(0));
+    let mut about = |seconds| {
+        let actions = it.hear_list(&organization(), &no_list(), moment(seconds));
+        let failed = events(&actions).filter(|it| it.kind == EventKind::SelectionFailed);
+        failed.map(|it| (it.window.clone().map(String::from), it.occurrence)).collect::<Vec<_>>()
+    };
+    let night = || Some("night".to_owned());
+    assert_eq!(about(1), [(night(), None)]);
+    assert_eq!(about(OPENS - 301), []);
+    assert_eq!(about(OPENS - 300), [(night(), Some(at(OPENS)))], "people can still do something");
+    assert_eq!(about(OPENS - 299), []);
+    assert_eq!(about(OPENS + 1), [], "it is the same one");
+    assert_eq!(about(CLOSES), [], "there is no other");
+}
+
+#[test]
+fn a_list_is_missing_until_it_has_come_once_for_each_organization() {
+    let emea = Arc::new(Organization { name: "emea".into(), ..Organization::example() });
+    let mut other = Window { name: "other".into(), ..selecting() };
+    other.select.as_mut().unwrap().organization = "emea".into();
+    let mut in_force = in_force(vec![selecting(), other], 8);
+    in_force.organizations.insert("emea".into(), (Arc::clone(&emea), Limits::default()));
+    let mut it = reconciler(vec![], Some(in_force));
+    assert_eq!(lists(&it.pass(moment(0))), 2);
+    assert!(!it.has_listed());
+    it.hear_list(&organization(), &seen(&[1]), moment(1));
+    assert!(!it.has_listed() && it.knows_list_of(&"default".into()) && !it.knows_list_of(&"emea".into()));
+    it.hear_list(&emea, &no_list(), moment(2));
+    assert!(it.has_listed() && it.knows_list_of(&"emea".into()), "it has failed, and that is known");
+    // Asked for again, it is awaited.
+    it.pass(moment(62));
+    assert!(!it.has_listed() && !it.knows_list_of(&"emea".into()));
+}
+
+#[test]
+fn what_was_known_before_a_list_goes_into_the_ledger_with_the_first_list_that_says_the_same() {
+    let written = |actions: &[Action]| actions.iter().filter(|it| matches!(it, Action::Write { .. })).count();
+    let mut it = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
+    it.pass(moment(0));
+    it.hear_list(&organization(), &seen(&[1, 2]), moment(0));
+    let mut other = selecting();
+    other.select.as_mut().unwrap().any_of[0].name = Some("nightly [23]".parse().unwrap());
+    it.bring_into_force(in_force(vec![other], 8));
+    it.pass(moment(1));
+    assert_eq!(written(&it.hear_list(&organization(), &seen(&[1, 2]), moment(2))), 1);
+    assert_eq!(covered(&it), [2, 9]);
+    assert_eq!(written(&it.hear_list(&organization(), &seen(&[1, 2]), moment(3))), 0, "it is there");
+    assert_eq!(written(&it.hear_list(&organization(), &seen(&[2, 3]), moment(4))), 1, "it is another set");
+}
+
+#[test]
+fn what_lists_show_is_looked_at_after_two_of_them_and_the_time_that_one_took() {
+    let drift_check = Rules::default().drift_check;
+    let half = i64::try_from(drift_check.as_secs() / 2).unwrap();
+    let mut it = holding(SWEPT_FROM as u128);
+    let own = |it: &Reconciler, sync: &SyncRef| it.sweeps.rules(sync, &Rules::default()).drift_check;
+    let bulk = SyncRef::new("default".into(), SyncKind::Bulk, Uuid::from_u128(1));
+    let elsewhere = SyncRef::new("emea".into(), SyncKind::Model, Uuid::from_u128(1));
+    it.pass(moment(OPENS));
+    assert_eq!(own(&it, &sync(1)), drift_check, "no list was asked for");
+    let now = moment(OPENS + half);
+    it.pass(now);
+    let shown = (1..=SWEPT_FROM as u128).map(|it| ((SyncKind::Model, sync(it).id), false)).collect();
+    let heard = moment(OPENS + half + 7);
+    it.hear_sweep(SweepReply { organization: organization(), sent: now, result: Ok(shown) }, heard);
+    assert_eq!(own(&it, &sync(1)), 2 * drift_check + Duration::from_secs(7));
+    assert_eq!(own(&it, &bulk), drift_check, "no list shows bulk syncs");
+    assert_eq!(own(&it, &elsewhere), drift_check);
+}
+
+#[test]
+fn a_list_of_very_many_of_whom_few_are_held_is_not_read_again() {
+    let half = i64::try_from(Rules::default().drift_check.as_secs() / 2).unwrap();
+    let read_again = |listed: u128| {
+        let mut it = holding(SWEPT_FROM as u128);
+        it.pass(moment(OPENS));
+        let now = moment(OPENS + half);
+        assert_eq!(sweeps(&it.pass(now)), 1);
+        let shown = (1..=listed).map(|it| ((SyncKind::Model, sync(it).id), false)).collect();
+        it.hear_sweep(SweepReply { organization: organization(), sent: now, result: Ok(shown) }, now);
+        sweeps(&it.pass(moment(OPENS + 3 * half)))
+    };
+    // 50 pages in place of 100 looks, and 51.
+    assert_eq!((read_again(2499), read_again(2500)), (1, 0));
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::event::EventKind;
+use crate::domain::hold::Gone;
 
 pub(super) fn terms(from: i64, until: i64) -> Terms {
     Terms { from: at(from), until: at(until), reason: "load".into(), by: "operator (uid 0)".into() }
@@ -192,4 +193,64 @@ fn a_row_is_forgotten_only_of_a_sync_that_is_gone() {
     } else {
         panic!("nothing is asked of a sync that was just found to be gone");
     }
+}
+
+#[test]
+fn what_is_forgotten_is_journalled_with_its_name_and_on_whose_word() {
+    let mut gone = held(1);
+    gone.name = Some("Contacts".into());
+    gone.gone = Some(Gone { since: at(OPENS), times: 1 });
+    let mut reconciler = reconciler(vec![gone], Some(in_force(vec![], 8)));
+    let actions = reconciler.forget(&sync(1), "ada", moment(OPENS)).unwrap();
+    let [event] = &events(&actions).collect::<Vec<_>>()[..] else { panic!("{actions:?}") };
+    assert_eq!((event.kind, event.sync.as_ref()), (EventKind::Forgotten, Some(&sync(1))));
+    assert_eq!((event.name.as_deref(), event.by.as_str()), (Some("Contacts"), "ada"));
+}
+
+#[test]
+fn what_is_resumed_is_told_with_its_name_and_with_what_comes_next() {
+    let windows = vec![window("night", OPENS, CLOSES, &[1]), window("later", 4000, 5000, &[1])];
+    let mut reconciler = reconciler(vec![], Some(in_force(windows, 8)));
+    let now = moment(OPENS);
+    reconciler.pass(now);
+    reconciler.hear(Reply { name: Some("Contacts".into()), ..saw(1, SyncState::Active, now) }, now);
+    answer_all(&mut reconciler, now, |_| SyncState::Active);
+    let about = |it: &Resumed| (it.name.clone(), it.was, it.next.as_ref().map(|it| it.opens));
+    let held = (Some("Contacts".to_owned()), Some(HoldState::Held), Some(at(4000)));
+    let (order, _) = reconciler.exempt(Some(all(&[1])), terms(OPENS, CLOSES), now);
+    let (withdrawn, _) = reconciler.end_order(&order.name(), "operator", None, now).unwrap();
+    assert_eq!(withdrawn.syncs.iter().map(about).collect::<Vec<_>>(), [held.clone()]);
+    assert_eq!(withdrawn.syncs[0].ended, [], "an exemption held nothing");
+    let (resumed, _) = reconciler.resume(&Selection::All, "operator", None, now);
+    assert_eq!(resumed.iter().map(about).collect::<Vec<_>>(), [held]);
+}
+
+#[test]
+fn an_operators_pause_that_is_ended_is_what_was_ended_and_the_window_beside_it_is_not() {
+    let mut reconciler = keeping(&[1]);
+    answer_all(&mut reconciler, moment(OPENS), |_| SyncState::Active);
+    let (order, _) = reconciler.pause(all(&[1, 7]), terms(OPENS, CLOSES + 600), moment(OPENS));
+    answer_all(&mut reconciler, moment(OPENS), |_| SyncState::Active);
+    let (withdrawn, _) = reconciler.end_order(&order.name(), "operator", None, moment(OPENS + 1)).unwrap();
+    let told: Vec<_> = withdrawn.syncs.iter().map(|it| (it.ended.clone(), it.paused_until)).collect();
+    let ended: Vec<_> = order.holder().into_iter().collect();
+    assert_eq!(told, [(ended.clone(), Some(at(CLOSES))), (ended, None)]);
+    assert_eq!(withdrawn.closes, None, "no window closes by it");
+}
+
+#[test]
+fn without_a_configuration_an_operators_pause_that_is_ended_ends_the_rows_that_it_holds() {
+    let mut before = keeping(&[]);
+    before.pass(moment(0));
+    let (order, _) = before.pause(all(&[1]), terms(0, CLOSES), moment(0));
+    let mut row = held(1);
+    row.holders = order.holder().into_iter().collect();
+    let mut reconciler = reconciler(vec![row, held(2)], None);
+    reconciler.remember_orders(vec![order.clone()], order.number);
+    answer_all(&mut reconciler, moment(OPENS), |_| SyncState::Inactive);
+    let ended = reconciler.end_order(&order.name(), "ada", Some("done"), moment(OPENS + 1));
+    let (withdrawn, actions) = ended.expect("it is known");
+    assert_eq!(numbers(&withdrawn.syncs), [1]);
+    assert_eq!(told(&actions), ["operator_resume 1"]);
+    assert!(reconciler.orders().is_empty());
 }

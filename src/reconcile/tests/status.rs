@@ -272,3 +272,32 @@ fn what_would_be_done_is_told_of_each_sync_that_is_looked_after() {
     let step = planned(&reconciler, CLOSES);
     assert_eq!((step.0.as_str(), step.1), ("running", None));
 }
+
+#[test]
+fn a_held_sync_that_cannot_be_looked_at_is_told_by_the_name_that_was_seen_last() {
+    let mut row = held(1);
+    row.name = Some("Contacts".into());
+    let mut reconciler = reconciler(vec![row], Some(in_force(vec![window("night", OPENS, CLOSES, &[1])], 8)));
+    let now = moment(OPENS);
+    let told = |it: &Reconciler| {
+        let [row] = &it.report(now).syncs[..] else { panic!("there is one row") };
+        (row.name.clone().unwrap(), row.last_error.is_some())
+    };
+    assert_eq!(told(&reconciler), ("Contacts".to_owned(), false));
+    reconciler.pass(now);
+    reconciler.hear(Reply { name: Some("Renamed".into()), ..failed(1) }, now);
+    assert_eq!(told(&reconciler), ("Renamed".to_owned(), true));
+}
+
+#[test]
+fn a_sync_that_is_exempt_and_held_or_failing_is_told_once() {
+    let mut reconciler =
+        reconciler(vec![held(1)], Some(in_force(vec![window("night", OPENS, CLOSES, &[1, 2, 3])], 8)));
+    let now = moment(OPENS);
+    reconciler.pass(now);
+    reconciler.hear(failed(2), now);
+    reconciler.pass(now);
+    reconciler.exempt(None, terms(OPENS, CLOSES), now);
+    let told: Vec<_> = reconciler.report(now).syncs.iter().map(|it| (it.id.as_u128(), it.state)).collect();
+    assert_eq!(told, [(1, RowState::Held), (2, RowState::Pausing), (3, RowState::Exempt)]);
+}

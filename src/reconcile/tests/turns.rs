@@ -185,3 +185,103 @@ fn a_resume_is_owed_now_from_the_end_of_what_holds_a_sync_until_it_is_confirmed(
     assert!(reconciler(vec![decided], windows()).owes_due_resumes(moment(CLOSES - 1)));
     assert!(!keeping(&[1]).owes_due_resumes(moment(CLOSES)), "without a row");
 }
+
+/// A window of this name whose pauses of these syncs wait until it is known what runs.
+fn asking(name: &str, closes: i64, syncs: &[u128]) -> Window {
+    Window {
+        runs: RunPolicy { catch_up: true, ..RunPolicy::default() },
+        ..window(name, OPENS, closes, syncs)
+    }
+}
+
+#[test]
+fn what_runs_is_asked_after_all_states_and_by_half_of_the_places() {
+    let windows = vec![asking("asking", CLOSES, &[1, 2, 3]), window("plain", OPENS, CLOSES, &[4, 5])];
+    let mut reconciler = reconciler(vec![], Some(in_force(windows, 4)));
+    let now = moment(OPENS);
+    assert_eq!(sent(&reconciler.pass(now)), ["look 4", "look 5", "errand 1", "errand 2"]);
+    reconciler.hear(saw(4, SyncState::Inactive, now), now);
+    assert_eq!(sent(&reconciler.pass(now)), [] as [&str; 0], "the place is for what may be owed");
+    hear_status(&mut reconciler, 1, now);
+    let asked = sent(&reconciler.pass(now));
+    assert!(asked.contains(&"errand 3".to_owned()), "{asked:?}");
+}
+
+#[test]
+fn who_stops_asks_nothing_of_executions_either() {
+    let mut reconciler = reconciler(vec![], Some(in_force(vec![asking("asking", CLOSES, &[1])], 8)));
+    reconciler.pass(moment(0));
+    reconciler.stop();
+    assert_eq!(sent(&reconciler.pass(moment(OPENS))), [] as [&str; 0]);
+}
+
+fn hear_status(reconciler: &mut Reconciler, number: u128, now: Moment) {
+    let status = RunStatus { is_running: false, newest: None, last_completed: None, next: None };
+    let learnt = Learnt { sent: now, result: Ok(Told::Status(status)) };
+    reconciler.hear_errand(ErrandReply { sync: sync(number), organization: organization(), learnt }, now);
+}
+
+#[test]
+fn of_those_that_wait_to_ask_what_runs_a_pause_goes_first_and_the_shortest_of_them() {
+    // Two places, one of them for errands.
+    let windows = vec![
+        window("plain", OPENS, CLOSES, &[1]),
+        asking("long", CLOSES, &[2, 3]),
+        asking("short", CLOSES - 600, &[4]),
+    ];
+    let mut reconciler = reconciler(vec![held(1)], Some(in_force(windows, 2)));
+    let now = moment(OPENS);
+    let mut errands = Vec::new();
+    for _ in 0..6 {
+        for asked in sent(&reconciler.pass(now)) {
+            let (what, number) = asked.split_once(' ').unwrap();
+            let number = number.parse().unwrap();
+            if what == "errand" {
+                errands.push(number);
+                hear_status(&mut reconciler, number, now);
+            } else {
+                reconciler.hear(saw(number, SyncState::Inactive, now), now);
+            }
+        }
+    }
+    assert_eq!(errands, [4, 2, 3, 1], "of one that is held it is asked last");
+}
+
+#[test]
+fn an_errand_that_waits_for_its_place_is_decided_anew_within_a_minute() {
+    let mut reconciler = reconciler(vec![], Some(in_force(vec![asking("asking", CLOSES, &[1, 2])], 2)));
+    let now = moment(OPENS + 70);
+    assert_eq!(sent(&reconciler.pass(now)), ["errand 1"]);
+    // The next whole minute of uptime, so that it is one timer however often it is set.
+    let next = Duration::from_mins(now.uptime.as_secs() / 60 + 1);
+    assert!(now.uptime < next && next <= now.uptime + Duration::from_mins(1));
+    assert_eq!(reconciler.next_wake(now).uptime, Some(next));
+    let timers = reconciler.timers.clone();
+    reconciler.retry_now();
+    reconciler.pass(moment(OPENS + 71));
+    assert_eq!(reconciler.timers, timers);
+}
+
+#[test]
+fn a_pause_that_was_waited_for_in_vain_is_told_only_if_an_execution_ran() {
+    let told = |is_running| {
+        let mut reconciler = reconciler(vec![], Some(in_force(vec![asking("asking", CLOSES, &[1])], 8)));
+        let now = moment(OPENS);
+        assert_eq!(sent(&reconciler.pass(now)), ["errand 1"]);
+        if is_running {
+            let status = RunStatus { is_running, newest: None, last_completed: None, next: None };
+            let learnt = Learnt { sent: now, result: Ok(Told::Status(status)) };
+            let reply = ErrandReply { sync: sync(1), organization: organization(), learnt };
+            reconciler.hear_errand(reply, moment(CLOSES));
+        } else {
+            hear_status(&mut reconciler, 1, moment(CLOSES));
+        }
+        let actions = reconciler.pass(moment(CLOSES));
+        assert!(reconciler.cases.is_empty(), "nothing is to be remembered of it");
+        let of_sync = |it: &&Action| matches!(it, Action::Write { change } if change.sync().is_some());
+        let told = events(&actions).filter(|it| it.sync.is_some()).map(|it| it.kind).collect::<Vec<_>>();
+        (told, actions.iter().filter(of_sync).count())
+    };
+    assert_eq!(told(true), (vec![EventKind::StillRunning], 1));
+    assert_eq!(told(false), (vec![], 0), "there is no row to be dropped");
+}
