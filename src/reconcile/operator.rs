@@ -135,8 +135,7 @@ impl Reconciler {
             (left_alone, hold)
         });
         // Said again, it changes nothing, and is not written down again.
-        let says_more =
-            |hold: &Hold, before: &Hold| case.hold.is_none() || hold != before || hold.state.owes_resume();
+        let says_more = |hold: &Hold, before: &Hold| hold != before || hold.state.owes_resume();
         if let Some((hold, _)) = left_alone.filter(|(hold, before)| says_more(hold, before)) {
             let event = Event {
                 sync: Some(sync.clone()),

@@ -194,9 +194,7 @@ impl Reconciler {
 
     /// Whether every list that windows need has come, or failed, once.
     pub(super) fn has_listed(&self) -> bool {
-        let Selections { ahead, listings, .. } = &self.selections;
-        let is_done = |it: &Listing| !it.is_under_way && it.last.is_some();
-        ahead.keys().all(|name| listings.get(name).is_some_and(is_done))
+        self.selections.ahead.keys().all(|name| self.knows_list_of(name))
     }
 
     /// Whether an organization's list has come, or failed, and no newer one is awaited.

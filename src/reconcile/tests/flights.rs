@@ -57,13 +57,14 @@ fn it_asks_once_about_each_sync_in_time_and_tells_once() {
     // Another file, the same occurrence.
     it.retry_now();
     assert_eq!(scouts(&it.pass(moment(TAKES_OFF + 3))), [] as [&str; 0]);
+    assert_eq!(it.preflights().len(), 1, "what was told of it is still so");
     it.pass(moment(OPENS));
     assert_eq!(it.preflights(), [], "it has begun");
 }
 
 #[test]
 fn what_may_pass_is_asked_again_until_it_lands_and_what_does_not_is_told() {
-    let mut it = looking_out(&[1, 2, 3]);
+    let mut it = looking_out(&[1, 2, 3, 4]);
     it.pass(moment(TAKES_OFF));
     hear(&mut it, 1, failure(FailureKind::Server), TAKES_OFF + 1);
     hear(&mut it, 2, failure(FailureKind::Gone), TAKES_OFF + 1);
@@ -75,7 +76,19 @@ fn what_may_pass_is_asked_again_until_it_lands_and_what_does_not_is_told() {
     let all = told(&it.pass(moment(LANDS)));
     let [(Some(error), _)] = &all[..] else { panic!("{all:?}") };
     assert!(error.contains("no luck"), "{error}");
-    assert!(error.contains("there was no time to look at 1 of its syncs"), "{error}");
+    assert!(error.contains("there was no time to look at 2 of its syncs"), "{error}");
+}
+
+#[test]
+fn a_look_before_a_window_shows_that_the_key_is_accepted_unless_it_finds_nothing() {
+    let is_proven = |state| {
+        let mut it = looking_out(&[1]);
+        it.pass(moment(TAKES_OFF));
+        hear(&mut it, 1, sight(state), TAKES_OFF + 1);
+        it.lanes[&organization()].key_proven_by_other(&sync(2))
+    };
+    assert!(is_proven(SyncState::Active) && is_proven(SyncState::Inactive));
+    assert!(!is_proven(SyncState::Gone), "a wrong key may find nothing, too");
 }
 
 #[test]

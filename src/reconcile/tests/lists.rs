@@ -101,6 +101,24 @@ fn a_list_that_failed_is_asked_for_again_in_a_minute_and_one_that_came_in_a_quar
 }
 
 #[test]
+fn while_one_of_its_windows_asks_for_a_pause_an_organization_is_listed_every_five_minutes() {
+    let night = |name: &str, from: i64, until: i64| Window {
+        select: selecting().select,
+        ..window(name, from, until, &[9])
+    };
+    let next = |windows: Vec<Window>| {
+        let mut it = reconciler(vec![], Some(in_force(windows, 8)));
+        it.pass(moment(OPENS));
+        it.hear_list(&organization(), &seen(&[1]), moment(OPENS));
+        it.next_list(moment(OPENS)).unwrap().saturating_sub(moment(OPENS).uptime)
+    };
+    let (open, closed) = (night("night", OPENS, CLOSES), night("later", 36_000, 40_000));
+    assert_eq!(next(vec![open.clone(), closed.clone()]), Duration::from_mins(5));
+    assert_eq!(next(vec![closed.clone(), open]), Duration::from_mins(5));
+    assert_eq!(next(vec![closed]), Duration::from_mins(15));
+}
+
+#[test]
 fn another_file_that_selects_is_looked_for_at_once_and_until_then_goes_by_what_is_known() {
     let mut it = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
     it.pass(moment(0));
@@ -110,6 +128,7 @@ fn another_file_that_selects_is_looked_for_at_once_and_until_then_goes_by_what_i
     other.select.as_mut().unwrap().any_of[0].name = Some("nightly 2".parse().unwrap());
     it.bring_into_force(in_force(vec![other], 8));
     assert_eq!(covered(&it), [2, 9], "the list that came before says so");
+    assert!(!it.has_listed(), "another one is needed");
     assert_eq!(lists(&it.pass(moment(1))), 1);
     // A list that was under way when the file changed is out of date.
     it.bring_into_force(in_force(vec![selecting()], 8));

@@ -53,9 +53,10 @@ fn a_window_and_a_sync_are_resumed_by_themselves() {
     let ended: Vec<_> = resumed.iter().map(|it| it.ended.len()).collect();
     assert_eq!(ended, [1, 2], "the other window does not hold it any more either");
     assert_eq!(resumed[0].was, Some(HoldState::Held));
-    let (resumed, _) = resume(Selection::Syncs(vec![sync(3), sync(9)]));
+    let (resumed, events) = resume(Selection::Syncs(vec![sync(3), sync(9)]));
     assert_eq!(numbers(&resumed), [3, 9]);
     assert_eq!((resumed[1].was, resumed[1].ended.len()), (None, 0), "nothing holds it");
+    assert_eq!(events, ["operator_resume 3"], "of the other there is nothing to remember");
     let asked = answer_all(&mut reconciler, now, |_| SyncState::Inactive);
     let switched: Vec<_> = asked.iter().filter(|it| it.starts_with("resume")).collect();
     assert_eq!(switched.len(), 3, "{asked:?}");
@@ -63,6 +64,24 @@ fn a_window_and_a_sync_are_resumed_by_themselves() {
     let (resumed, actions) = reconciler.resume(&Selection::Syncs(vec![sync(1)]), "operator", None, now);
     assert_eq!(resumed[0].ended, []);
     assert_eq!(told(&actions), [] as [&str; 0]);
+}
+
+#[test]
+fn a_sync_that_was_resumed_is_resumed_again_from_a_window_that_has_begun_since() {
+    let windows = vec![window("night", OPENS, CLOSES, &[1]), window("next", OPENS + 60, CLOSES, &[1])];
+    let mut reconciler = reconciler(vec![], Some(in_force(windows, 8)));
+    answer_all(&mut reconciler, moment(OPENS), |_| SyncState::Active);
+    let resume = |it: &mut Reconciler, now: i64| {
+        let (resumed, actions) = it.resume(&Selection::Syncs(vec![sync(1)]), "operator", None, moment(now));
+        let ended = resumed[0].ended.iter().map(|it| it.window.to_string()).collect::<Vec<_>>();
+        (ended, told(&actions).into_iter().filter(|it| it.ends_with('1')).collect::<Vec<_>>())
+    };
+    let resumed = || vec!["operator_resume 1".to_owned()];
+    assert_eq!(resume(&mut reconciler, OPENS), (vec!["night".to_owned()], resumed()));
+    answer_all(&mut reconciler, moment(OPENS + 1), |_| SyncState::Active);
+    assert_eq!(reconciler.holds().next().map(|it| it.state), Some(HoldState::Released));
+    assert_eq!(resume(&mut reconciler, OPENS + 60), (vec!["next".to_owned()], resumed()));
+    assert_eq!(resume(&mut reconciler, OPENS + 60), (vec![], vec![]), "said again, it changes nothing");
 }
 
 #[test]
@@ -134,6 +153,8 @@ fn what_is_exempt_is_not_paused_until_that_ends_and_only_who_is_named_is_freed()
     );
     assert_ne!(everything.name(), named.name());
     assert_eq!(end(&mut reconciler, None), Ok(vec!["exempted -".into()]));
+    reconciler.exempt(None, terms(0, OPENS), moment(OPENS - 1));
+    assert_eq!(end(&mut reconciler, None), Err(NotExempt::NoneOfAll), "it is over at its end");
 }
 
 #[test]

@@ -301,3 +301,18 @@ fn a_sync_that_is_exempt_and_held_or_failing_is_told_once() {
     let told: Vec<_> = reconciler.report(now).syncs.iter().map(|it| (it.id.as_u128(), it.state)).collect();
     assert_eq!(told, [(1, RowState::Held), (2, RowState::Pausing), (3, RowState::Exempt)]);
 }
+
+#[test]
+fn who_is_named_by_an_exemption_that_is_yet_to_begin_is_not_told_to_be_exempt_before() {
+    let windows = vec![window("night", OPENS, CLOSES, &[1]), window("later", 4000, 5000, &[3])];
+    let mut reconciler = reconciler(vec![], Some(in_force(windows, 8)));
+    reconciler.pass(moment(0));
+    reconciler.exempt(None, terms(0, 4500), moment(0));
+    reconciler.exempt(Some(all(&[3])), terms(3000, 4500), moment(0));
+    let exempt = |it: &mut Reconciler, now: i64| {
+        it.pass(moment(now));
+        it.report(moment(now)).syncs.iter().map(|it| it.id.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(exempt(&mut reconciler, OPENS), [1]);
+    assert_eq!(exempt(&mut reconciler, 3000), [3]);
+}

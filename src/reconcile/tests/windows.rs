@@ -72,6 +72,7 @@ fn what_came_of_an_occurrence_is_told_once_all_its_syncs_are_through() {
         now,
         |number| if number == 1 { SyncState::Active } else { SyncState::Inactive },
     );
+    assert_eq!(reconciler.tallies.look_at(), None, "nothing came of it yet");
     let reports = |actions: &[Action]| {
         told(actions).into_iter().filter(|it| it.starts_with("window_report")).collect::<Vec<_>>()
     };
@@ -217,4 +218,31 @@ fn what_was_missed_is_told_with_its_opening_and_what_was_seen_in_part_was_not_mi
     assert_eq!(missed(60, 150), [of(120)], "the first was seen to open");
     assert_eq!(missed(89, 149), [], "one was seen to close, one is open");
     assert_eq!(missed(90, 600).len(), 8);
+}
+
+#[test]
+fn what_came_of_a_window_is_told_two_seconds_after_the_first_is_through_so_that_others_are_in_it() {
+    let mut row = held(1);
+    (row.state, row.runs.after, row.runs.resumed) = (HoldState::Settling, After::Proof, Some(at(CLOSES)));
+    let mut it = reconciler(vec![row], Some(in_force(vec![], 8)));
+    let now = moment(CLOSES + 1);
+    assert_eq!(sent(&it.pass(now)), ["errand 1"]);
+    hear_proof(&mut it, sync(1), organization(), now);
+    assert_eq!(told(&it.pass(now)), [] as [&str; 0]);
+    assert_eq!(it.tallies.look_at(), Some(moment(CLOSES + 3).uptime));
+    assert_eq!(told(&it.pass(moment(CLOSES + 3))).len(), 1);
+}
+
+#[test]
+fn without_a_configuration_a_window_is_over_when_it_was_last_known_to_close() {
+    let watch = WindowWatch {
+        window: "night".into(),
+        fingerprint: String::new(),
+        seen_until: at(OPENS),
+        open: held(1).holders.pop(),
+    };
+    let mut it = Reconciler::new(vec![], vec![watch], None, fastrand::Rng::with_seed(1));
+    it.remember_reports(vec![report()]);
+    assert_eq!(told(&it.pass(moment(CLOSES - 2))), [] as [&str; 0]);
+    assert_eq!(told(&it.pass(moment(CLOSES))).len(), 1);
 }
