@@ -163,11 +163,14 @@ fn why_tells_each_holder_and_what_comes_next() {
     assert_eq!(freed.why_not_counted(), "somebody decided against it");
     assert_eq!(freed.sentence(), "somebody decided to let it run: it is being resumed");
     answer_all(&mut reconciler, moment(OPENS + 3), |_| SyncState::Inactive);
-    assert_eq!(why(&reconciler, OPENS + 3).next.unwrap().opens, at(4000));
+    let released = why(&reconciler, OPENS + 3);
+    assert_eq!(released.sentence(), "somebody decided to let it run: it is left alone");
+    assert_eq!(released.next.unwrap().opens, at(4000));
 
     reconciler.exempt(None, terms(4000, 4500), moment(4000));
     let exempt = why(&reconciler, 4000);
     assert_eq!((exempt.wanted, exempt.exempt_until), (Wanted::Exempt, Some(at(4500))));
+    assert_eq!(exempt.sentence(), "an operator exempted it: windows do not touch it");
     assert_eq!(exempt.next.unwrap().pauses, at(4500));
 }
 

@@ -285,3 +285,44 @@ fn a_pause_that_was_waited_for_in_vain_is_told_only_if_an_execution_ran() {
     assert_eq!(told(true), (vec![EventKind::StillRunning], 1));
     assert_eq!(told(false), (vec![], 0), "there is no row to be dropped");
 }
+
+#[test]
+fn the_word_that_a_sync_is_overdue_comes_no_moment_too_early() {
+    let half_a_second = Duration::from_millis(500);
+    let mut reconciler = reconciler(vec![held(1)], Some(in_force(vec![], 8)));
+    let now = Moment { uptime: moment(CLOSES).uptime + half_a_second, ..moment(CLOSES) };
+    assert_eq!(sent(&reconciler.pass(now)), ["look 1"]);
+    let overdue = now.uptime + Rules::default().overdue_after;
+    assert_eq!(reconciler.next_wake(now).uptime, Some(overdue + half_a_second));
+}
+
+#[test]
+fn who_was_told_to_be_overdue_wakes_nobody_for_that_any_more() {
+    let mut in_force = in_force(vec![], 8);
+    let an_hour = Duration::from_hours(1);
+    in_force.rules.backoff = Backoff { initial: an_hour, max: an_hour };
+    let mut late = held(1);
+    late.overdue_told = true;
+    let mut reconciler = reconciler(vec![late], Some(in_force));
+    let now = moment(CLOSES + 3600);
+    reconciler.pass(now);
+    reconciler.hear(failed(1), now);
+    reconciler.pass(now);
+    let wake = reconciler.next_wake(now).uptime.expect("it is tried again");
+    assert!(now.uptime + Duration::from_mins(10) < wake, "{wake:?}");
+}
+
+#[test]
+fn that_a_sync_is_not_known_is_journalled_once_however_often_it_is_asked_for() {
+    let mut reconciler = keeping(&[1]);
+    let now = moment(OPENS);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        reconciler.retry_now();
+        assert!(sent(&reconciler.pass(now)).contains(&"look 1".to_owned()));
+        reconciler.hear(saw(1, SyncState::Gone, now), now);
+        let actions = reconciler.pass(now);
+        told.push((events(&actions).map(|it| it.kind).collect::<Vec<_>>(), actions.len()));
+    }
+    assert_eq!(told, [(vec![EventKind::Gone], 1), (vec![], 0), (vec![], 0)]);
+}
