@@ -122,19 +122,14 @@ impl Reconciler {
         let ended: Vec<Occurrence> = holders.iter().filter(counts).cloned().collect();
         let name = self.name_of(&sync).map(str::to_owned);
         let configured = self.in_force.as_ref().and_then(|it| it.organizations.get(&sync.organization));
-        let hold = match (&case.hold, configured) {
-            (Some(hold), _) => Some(hold.clone()),
-            (None, Some((organization, _))) if !holders.is_empty() => {
-                Some(case.new_hold(organization, HoldState::Released, now.wall))
-            }
-            (None, _) => None,
-        };
-        let left_alone = hold.map(|hold| {
+        let fresh = || Some(case.new_hold(&configured?.0, HoldState::Released, now.wall));
+        let left_alone = case.hold.clone().or_else(fresh).map(|hold| {
             let mut left_alone = hold.clone();
             left_alone.leave_alone(&holders);
             (left_alone, hold)
         });
-        // Said again, it changes nothing, and is not written down again.
+        // Said again, or of a sync that nothing holds, it changes nothing, and is not
+        // written down.
         let says_more = |hold: &Hold, before: &Hold| hold != before || hold.state.owes_resume();
         if let Some((hold, _)) = left_alone.filter(|(hold, before)| says_more(hold, before)) {
             let event = Event {

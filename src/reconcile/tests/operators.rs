@@ -240,7 +240,7 @@ fn what_is_resumed_is_told_with_its_name_and_with_what_comes_next() {
     let held = (Some("Contacts".to_owned()), Some(HoldState::Held), Some(at(4000)));
     let (order, _) = reconciler.exempt(Some(all(&[1])), terms(OPENS, CLOSES), now);
     let (withdrawn, _) = reconciler.end_order(&order.name(), "operator", None, now).unwrap();
-    assert_eq!(withdrawn.syncs.iter().map(about).collect::<Vec<_>>(), [held.clone()]);
+    assert_eq!(withdrawn.syncs.iter().map(about).collect::<Vec<_>>(), std::slice::from_ref(&held));
     assert_eq!(withdrawn.syncs[0].ended, [], "an exemption held nothing");
     let (resumed, _) = reconciler.resume(&Selection::All, "operator", None, now);
     assert_eq!(resumed.iter().map(about).collect::<Vec<_>>(), [held]);

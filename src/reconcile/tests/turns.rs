@@ -202,7 +202,7 @@ fn what_runs_is_asked_after_all_states_and_by_half_of_the_places() {
     assert_eq!(sent(&reconciler.pass(now)), ["look 4", "look 5", "errand 1", "errand 2"]);
     reconciler.hear(saw(4, SyncState::Inactive, now), now);
     assert_eq!(sent(&reconciler.pass(now)), [] as [&str; 0], "the place is for what may be owed");
-    hear_status(&mut reconciler, 1, now);
+    hear_status(&mut reconciler, 1, false, now);
     let asked = sent(&reconciler.pass(now));
     assert!(asked.contains(&"errand 3".to_owned()), "{asked:?}");
 }
@@ -215,8 +215,9 @@ fn who_stops_asks_nothing_of_executions_either() {
     assert_eq!(sent(&reconciler.pass(moment(OPENS))), [] as [&str; 0]);
 }
 
-fn hear_status(reconciler: &mut Reconciler, number: u128, now: Moment) {
-    let status = RunStatus { is_running: false, newest: None, last_completed: None, next: None };
+/// A look shows whether an execution of this sync runs.
+fn hear_status(reconciler: &mut Reconciler, number: u128, is_running: bool, now: Moment) {
+    let status = RunStatus { is_running, newest: None, last_completed: None, next: None };
     let learnt = Learnt { sent: now, result: Ok(Told::Status(status)) };
     reconciler.hear_errand(ErrandReply { sync: sync(number), organization: organization(), learnt }, now);
 }
@@ -238,7 +239,7 @@ fn of_those_that_wait_to_ask_what_runs_a_pause_goes_first_and_the_shortest_of_th
             let number = number.parse().unwrap();
             if what == "errand" {
                 errands.push(number);
-                hear_status(&mut reconciler, number, now);
+                hear_status(&mut reconciler, number, false, now);
             } else {
                 reconciler.hear(saw(number, SyncState::Inactive, now), now);
             }
@@ -268,14 +269,7 @@ fn a_pause_that_was_waited_for_in_vain_is_told_only_if_an_execution_ran() {
         let mut reconciler = reconciler(vec![], Some(in_force(vec![asking("asking", CLOSES, &[1])], 8)));
         let now = moment(OPENS);
         assert_eq!(sent(&reconciler.pass(now)), ["errand 1"]);
-        if is_running {
-            let status = RunStatus { is_running, newest: None, last_completed: None, next: None };
-            let learnt = Learnt { sent: now, result: Ok(Told::Status(status)) };
-            let reply = ErrandReply { sync: sync(1), organization: organization(), learnt };
-            reconciler.hear_errand(reply, moment(CLOSES));
-        } else {
-            hear_status(&mut reconciler, 1, moment(CLOSES));
-        }
+        hear_status(&mut reconciler, 1, is_running, moment(CLOSES));
         let actions = reconciler.pass(moment(CLOSES));
         assert!(reconciler.cases.is_empty(), "nothing is to be remembered of it");
         let of_sync = |it: &&Action| matches!(it, Action::Write { change } if change.sync().is_some());
