@@ -177,12 +177,7 @@ impl Daemon {
             let is_done = self.reconciler.is_at_rest(self.clock.now());
             let left = deadline.saturating_sub(self.clock.uptime());
             if is_done || left.is_zero() {
-                if let Err(error) = self.ledger.flush().await {
-                    error!(error = &error as &dyn std::error::Error, "Could not write the ledger");
-                }
-                while let Ok(heard) = self.heard.try_recv() {
-                    self.hear(heard)?;
-                }
+                self.hear_of_all_writes().await?;
                 self.notifying.say_last_words().await;
                 let ended = self.ended(is_done, within);
                 self.shut_down().await?;
@@ -280,6 +275,7 @@ impl Daemon {
     fn lose_ledger(&mut self, error: LedgerError, now: Moment) {
         match &mut self.ledger_lost {
             None => {
+                self.metrics.write_failed();
                 if self.reconciler.owes_due_resumes(now) {
                     error!(
                         error = &error as &dyn std::error::Error,
@@ -393,7 +389,9 @@ impl Daemon {
     fn health(&self) -> Health {
         let now = self.clock.now();
         let late = self.reconciler.report(now).syncs.into_iter().filter(|it| it.overdue_seconds > 0);
-        let trouble = if telling::clock_error(now.wall).is_some() {
+        let trouble = if self.ledger_lost.is_some() {
+            Some("the ledger is lost")
+        } else if telling::clock_error(now.wall).is_some() {
             Some("the clock is wrong")
         } else if !self.reconciler.is_written() {
             Some("the ledger takes no writes")
@@ -455,20 +453,36 @@ impl Daemon {
         if self.is_journaled {
             self.journal(Event::new(EventKind::DaemonStopped));
         }
+        self.hear_of_all_writes().await?;
         let is_resumed = !self.reconciler.owes_due_resumes(self.clock.now());
         let Self { ledger, executor, socket, listening, notifying, ledger_lost, .. } = self;
         // Whoever holds the ledger keeps it from being closed.
         drop(notifying);
         drop(listening);
         drop(executor);
-        if let Err(error) = ledger.flush().await {
-            error!(error = &error as &dyn std::error::Error, "Could not write the ledger before the end");
-        }
         // Somebody may still be reading the journal through a handle of theirs.
         let _ = tokio::time::timeout(LAST_ANSWERS, ledger.closed()).await;
         drop(socket);
         debug!("Stopped");
         ledger_lost.map_or(Ok(()), |(source, _)| Err(RunError::Ledger { source, is_resumed }))
+    }
+
+    /// Waits until all that was to be written is on disk, and hears of what is not.
+    async fn hear_of_all_writes(&mut self) -> Result<(), RunError> {
+        let ledger = self.ledger.clone();
+        // Its turn comes after that of the tasks that wait for their own writes, so that
+        // what those have met is there to be heard.
+        let flushed = tokio::spawn(async move { ledger.flush().await }).await;
+        if let Ok(Err(error)) = flushed {
+            if self.ledger_lost.is_none() {
+                error!(error = &error as &dyn std::error::Error, "Could not write the ledger");
+            }
+            self.lose_ledger(error, self.clock.now());
+        }
+        while let Ok(heard) = self.heard.try_recv() {
+            self.hear(heard)?;
+        }
+        Ok(())
     }
 
     /// Where the status page is.

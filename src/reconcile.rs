@@ -411,11 +411,14 @@ impl Reconciler {
     pub fn owes_due_resumes(&self, now: Moment) -> bool {
         self.cases.values().any(|case| {
             let desired = self.desired(case, now);
-            case.hold.as_ref().is_some_and(|hold| match hold.state {
-                // Whether it was paused at all, nobody asks before its end.
-                HoldState::Pausing => desired == Desired::Running,
-                _ => hold.state.owes_resume() && !hold.counts_as_done(&desired),
-            })
+            let is_due = |hold: &Hold| match &desired {
+                Desired::Running => true,
+                // Somebody asked for it, or decided against all that holds it.
+                Desired::Paused(pause) => {
+                    hold.state == HoldState::Resuming || pause.holders.iter().all(|it| hold.leaves_alone(it))
+                }
+            };
+            case.hold.as_ref().is_some_and(|hold| hold.state.owes_resume() && is_due(hold))
         })
     }
 
@@ -652,7 +655,8 @@ impl Reconciler {
             actions.push(Action::WriteAgain { change });
         }
         for change in std::mem::take(&mut self.unwritten_others) {
-            actions.push(Action::WriteAgain { change });
+            let now = |number| self.orders.iter().find(|it| it.number == number).cloned();
+            actions.push(Action::WriteAgain { change: change.with_orders_as_they_are(now) });
         }
     }
 }

@@ -73,6 +73,16 @@ impl Change {
         self
     }
 
+    /// The same, for a change that is written late: with orders as they are by now.
+    /// One that is no more is not written.
+    pub fn with_orders_as_they_are(self, now: impl Fn(u32) -> Option<Order>) -> Self {
+        let renewed = self.0.into_iter().filter_map(|write| match write {
+            Write::PutOrder(order) => Some(Write::PutOrder(Box::new(now(order.number)?))),
+            other => Some(other),
+        });
+        Self(renewed.collect())
+    }
+
     /// Drops an operator's order, if it is there.
     pub fn drop_order(mut self, number: u32) -> Self {
         self.0.push(Write::DropOrder(number));

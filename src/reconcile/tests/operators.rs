@@ -3,6 +3,8 @@
 use super::*;
 use crate::domain::event::EventKind;
 use crate::domain::hold::Gone;
+use crate::domain::operator::What;
+use crate::ledger::Store;
 
 pub(super) fn terms(from: i64, until: i64) -> Terms {
     Terms { from: at(from), until: at(until), reason: "load".into(), by: "operator (uid 0)".into() }
@@ -274,4 +276,39 @@ fn without_a_configuration_an_operators_pause_that_is_ended_ends_the_rows_that_i
     assert_eq!(numbers(&withdrawn.syncs), [1]);
     assert_eq!(told(&actions), ["operator_resume 1"]);
     assert!(reconciler.orders().is_empty());
+}
+
+#[test]
+fn an_order_that_the_ledger_takes_late_is_written_as_it_is_by_then() {
+    let mut reconciler = keeping(&[1, 2, 3]);
+    let now = moment(OPENS - 60);
+    let terms = || Terms { from: at(OPENS), until: at(CLOSES), reason: "load".into(), by: "ada".into() };
+    let mut store = Store::in_memory().unwrap();
+    let changes = |actions: Vec<Action>| {
+        let written = actions.into_iter().filter_map(|it| match it {
+            Action::Write { change } | Action::WriteAgain { change } => Some(change),
+            _ => None,
+        });
+        written.collect::<Vec<_>>()
+    };
+    let (ended, actions) = reconciler.pause([sync(1)].into(), terms(), now);
+    for change in changes(actions) {
+        reconciler.write_failed(change, now);
+    }
+    let (kept, actions) = reconciler.exempt(Some([sync(2), sync(3)].into()), terms(), now);
+    for change in changes(actions) {
+        reconciler.write_failed(change, now);
+    }
+    // The disk has room again, and the operator another mind.
+    let (_, actions) = reconciler.end_order(&ended.name(), "ada", None, now).unwrap();
+    store.apply(&changes(actions)).unwrap();
+    let actions = reconciler.end_exemptions(Some(&[sync(3)].into()), "ada", now).unwrap();
+    store.apply(&changes(actions)).unwrap();
+
+    let actions = reconciler.pass(Moment { uptime: now.uptime + Duration::from_secs(10), ..now });
+    store.apply(&changes(actions)).unwrap();
+    let orders = store.contents().unwrap().orders;
+    let told: Vec<_> = orders.iter().map(|it| (it.number, it.what.clone())).collect();
+    assert_eq!(told, [(kept.number, What::Exempt { syncs: Some([sync(2)].into()) })]);
+    assert!(reconciler.is_written());
 }

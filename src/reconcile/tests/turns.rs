@@ -179,10 +179,12 @@ fn a_resume_is_owed_now_from_the_end_of_what_holds_a_sync_until_it_is_confirmed(
     for state in [HoldState::Settling, HoldState::Skipped, HoldState::Released] {
         assert!(!owes(state, CLOSES), "{state:?}");
     }
-    // Held, and somebody decided against what holds it.
-    let mut decided = row(HoldState::Held);
-    decided.left_alone.clone_from(&decided.holders);
-    assert!(reconciler(vec![decided], windows()).owes_due_resumes(moment(CLOSES - 1)));
+    // Somebody decided against what holds it.
+    for state in [HoldState::Pausing, HoldState::Held] {
+        let mut decided = row(state);
+        decided.left_alone.clone_from(&decided.holders);
+        assert!(reconciler(vec![decided], windows()).owes_due_resumes(moment(CLOSES - 1)), "{state:?}");
+    }
     assert!(!keeping(&[1]).owes_due_resumes(moment(CLOSES)), "without a row");
 }
 
