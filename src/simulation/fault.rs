@@ -9,6 +9,17 @@
 //!   `SyncAdded`.
 //! - A daemon on another host with a ledger of its own is, to this one,
 //!   somebody at Polytomic.
+//! - A resume that is confirmed and not carried out: once is shown by the model
+//!   (`proofs_that_fail_and_confirmations_that_are_none_break_no_promise`) and by the
+//!   daemon's own tests, always by `Plant::ResumeDoesNothing`.
+//! - An odd `Retry-After`, or an answer that names the other state: the client makes
+//!   of it what it makes of any answer of its kind, and is not in this.
+//! - Ten thousand syncs: a world has some hundred at most, and `tests/it/growth.rs`
+//!   counts the work of more.
+//! - A window that passed unseen: that it is told breaks no promise here, and
+//!   `reconcile` has tests of it.
+//! - An operator's word while the disk is full: it is heard, and a crash before the
+//!   disk takes it loses it.
 //! - An API that answers a look with what was so before: a person's act that it
 //!   hides cannot be respected, and nobody can promise otherwise.
 

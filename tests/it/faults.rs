@@ -23,7 +23,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -225,13 +225,17 @@ impl Place {
 
     /// Runs a command to its end.
     fn run(&self, arguments: &[&str]) -> Ended {
-        let output = self.command(arguments).output().unwrap();
+        let output = self.output_of(self.command(arguments));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let ended =
-            Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) };
+        Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// Runs it to its end, and keeps what it says to be searched for keys.
+    fn output_of(&self, mut command: Command) -> Output {
+        let output = command.output().unwrap();
         let (_, mut file) = self.output();
-        writeln!(file, "{arguments:?} ended with {:?}\n{}{}", ended.code, ended.out, ended.err).unwrap();
-        ended
+        file.write_all(&[&*output.stdout, &*output.stderr].concat()).unwrap();
+        output
     }
 
     /// `status --format json` of a daemon that is there.

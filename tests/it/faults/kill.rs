@@ -145,10 +145,8 @@ impl Stage {
         let binary = binary();
         let before = [&["-f", "-qq"], options, &[binary.to_str().unwrap()]].concat();
         let run = ["run", "--once", "--timeout", "3s"];
-        self.place
-            .command_under("/usr/bin/strace".as_ref(), &[before.as_slice(), run.as_slice()].concat(), &[])
-            .output()
-            .unwrap()
+        let arguments = [before.as_slice(), run.as_slice()].concat();
+        self.place.output_of(self.place.command_under("/usr/bin/strace".as_ref(), &arguments, &[]))
     }
 
     /// The calls that this scene makes: the most that one thread makes of each.
@@ -252,7 +250,7 @@ impl Stage {
         let options = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
         let binary = binary();
         let before = [&options[..], &[binary.to_str().unwrap()]].concat();
-        self.place.command_under("/usr/bin/strace".as_ref(), &before, run).output().unwrap()
+        self.place.output_of(self.place.command_under("/usr/bin/strace".as_ref(), &before, run))
     }
 
     /// The daemon, killed at such a call, and then the next one while it
@@ -447,6 +445,31 @@ fn what_is_due_is_resumed_although_no_fsync_succeeds() {
     assert!(table.contains(" resumed ") && !table.contains("not resumed"), "{table}{told}");
     assert!(stage.place.is_active(stage.stripe), "{told}");
     stage.judge_recovery("a disk that takes nothing, by hand", begun, false);
+}
+
+/// Not the last one either, of which nobody hears in time by chance.
+#[test]
+fn whichever_fsync_is_the_first_to_fail_the_process_does_not_end_well() {
+    if !strace_works() {
+        return;
+    }
+    let stage = Stage::new(Scene::Resuming);
+    let log = stage.place.path("calls");
+    for nth in 1.. {
+        stage.begin();
+        let inject = format!("inject=fsync,fdatasync:error=EIO:when={nth}+");
+        let output =
+            stage.traced(&["-o", log.to_str().unwrap(), "-e", "trace=fsync,fdatasync", "-e", &inject]);
+        if !taken(&log).contains("(INJECTED)") {
+            assert!(2 < nth, "only {nth} were made");
+            break;
+        }
+        let told = String::from_utf8_lossy(&output.stderr);
+        // By then all is written, and only in two files instead of one.
+        let is_tidying = told.contains("Could not tidy up the ledger");
+        assert_eq!(output.status.code(), Some(i32::from(!is_tidying)), "{nth}: {told}");
+        assert!(stage.place.is_active(stage.stripe), "{nth}: {told}");
+    }
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn when_the_whole_system_has_no_file_descriptor_it_is_tried_again() {
         let inject: Vec<&str> = inject.iter().map(String::as_str).collect();
         let before = [&before[..], &inject].concat();
         let run = ["run", "--once", "--timeout", "60s"];
-        let output = place.command_under("/usr/bin/strace".as_ref(), &before, &run).output().unwrap();
+        let output = place.output_of(place.command_under("/usr/bin/strace".as_ref(), &before, &run));
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{told}");
         assert!(told.to_lowercase().contains("too many open files in system"), "nothing failed:\n{told}");
@@ -82,7 +82,7 @@ fn with_threads(place: &Place, count: usize) -> (Option<i32>, String) {
     let before = ["-f", "-qq", "-o", "/dev/null", "-e", "trace=clone3", "-e", &inject];
     let before = [&before[..], &[binary.to_str().unwrap()]].concat();
     let run = ["run", "--once", "--timeout", "2s"];
-    let output = place.command_under("/usr/bin/strace".as_ref(), &before, &run).output().unwrap();
+    let output = place.output_of(place.command_under("/usr/bin/strace".as_ref(), &before, &run));
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
