@@ -225,7 +225,11 @@ impl Place {
 
     /// Runs a command to its end.
     fn run(&self, arguments: &[&str]) -> Ended {
-        let output = self.output_of(self.command(arguments));
+        self.ended(self.command(arguments))
+    }
+
+    fn ended(&self, command: Command) -> Ended {
+        let output = self.output_of(command);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }

@@ -32,9 +32,7 @@ fn run_for(place: &Place, at: &str, timeout: &str) -> Ended {
     let run = ["run", "--once", "--timeout", timeout];
     let mut command = place.command_under("/usr/bin/faketime".as_ref(), &before, &run);
     command.env("TZ", "UTC").env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("PATH", "/usr/bin:/bin");
-    let output = place.output_of(command);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    place.ended(command)
 }
 
 fn run_now(place: &Place) {
