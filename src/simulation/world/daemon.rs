@@ -51,7 +51,7 @@ impl World {
         }
     }
 
-    /// The judge goes by what is in force, operators' orders and all.
+    /// Where blocks begin and end, the judge goes by what is in force, orders and all.
     pub(super) fn calendar_is_renewed(&mut self) {
         self.in_force = self.reconciler.as_ref().and_then(|it| it.calendar().cloned());
         self.open = None;
