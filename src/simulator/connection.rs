@@ -62,14 +62,21 @@ pub(super) async fn serve(stream: TcpStream, shared: &Shared, mut stop: Stop) ->
             connection.write_whole(&answer, shared, next).await?
         } else {
             let _ongoing = shared.begin();
-            tokio::time::sleep(shared.latency() / 2).await;
+            wait(shared.latency() / 2).await;
             let disposition = shared.handle(&request);
-            tokio::time::sleep(shared.latency() / 2).await;
+            wait(shared.latency() / 2).await;
             connection.carry_out(disposition, shared, next, &mut stop).await?
         };
         if next == Next::Close {
             return connection.stream.shutdown().await;
         }
+    }
+}
+
+/// Waits so long, and not at all for nothing: a timer of zero ends with the next millisecond.
+async fn wait(duration: Duration) {
+    if !duration.is_zero() {
+        tokio::time::sleep(duration).await;
     }
 }
 
@@ -90,7 +97,7 @@ impl Connection {
         stop: &mut Stop,
     ) -> io::Result<Next> {
         tokio::select! {
-            () = tokio::time::sleep(disposition.delay) => {}
+            () = wait(disposition.delay) => {}
             () = stop.requested() => return Ok(Next::Close),
         }
         let faulty = match disposition.delivery {
