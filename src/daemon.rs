@@ -16,7 +16,7 @@ use crate::clock::{Clock, WallTimer};
 use crate::config::{self, Config};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::moment::{Moment, Uptime};
-use crate::ledger::{Change, Ledger, LedgerError, Lock};
+use crate::ledger::{Change, Ledger, LedgerError, Lock, NotWritten};
 use crate::metrics::Metrics;
 use crate::polytomic::Limits;
 use crate::reconcile::{Action, InForce, PreflightRule, Reconciler};
@@ -251,24 +251,27 @@ impl Daemon {
                 Heard::Errand(reply) => self.reconciler.hear_errand(*reply, now),
                 Heard::Scouted(reply) => self.reconciler.hear_scout(*reply, now),
                 Heard::Broken => return Err(RunError::Broken),
-                Heard::NotWritten { error, .. } if error.is_fatal() => self.lose_ledger(error, now),
-                Heard::NotWritten { change, error } => {
-                    self.metrics.write_failed();
-                    let is_news = self.ledger_failed.is_none_or(|at| at + TOLD_AGAIN <= now.uptime);
-                    if is_news {
-                        self.ledger_failed = Some(now.uptime);
-                        error!(
-                            error = %error,
-                            "Could not write the ledger: nothing new is paused, what is held is resumed when due, \
-                             and what was not written is kept and tried again"
-                        );
-                    }
-                    self.reconciler.write_failed(*change, now);
-                }
+                Heard::NotWritten(it) if it.error.is_fatal() => self.lose_ledger(it.error, now),
+                Heard::NotWritten(it) => self.write_failed(*it, now),
             }
             next = self.heard.try_recv().ok();
         }
         Ok(())
+    }
+
+    /// The ledger takes a write later, or never.
+    fn write_failed(&mut self, NotWritten { change, error }: NotWritten, now: Moment) {
+        self.metrics.write_failed();
+        let is_news = self.ledger_failed.is_none_or(|at| at + TOLD_AGAIN <= now.uptime);
+        if is_news {
+            self.ledger_failed = Some(now.uptime);
+            error!(
+                error = %error,
+                "Could not write the ledger: nothing new is paused, what is held is resumed when due, \
+                 and what was not written is kept and tried again"
+            );
+        }
+        self.reconciler.write_failed(change, now);
     }
 
     /// From here on nothing is written, so nothing is paused.

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use backup::BackupError;
@@ -43,6 +44,25 @@ pub enum Urgency {
     Along,
 }
 
+/// A change that did not reach the ledger.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger could not be written")]
+pub struct NotWritten {
+    /// What it said, to be written again. Nothing if the ledger has stopped: then it
+    /// cannot be.
+    pub change: Change,
+    /// Why.
+    #[source]
+    pub error: LedgerError,
+}
+
+impl NotWritten {
+    /// The ledger has stopped.
+    fn stopped() -> Self {
+        Self { change: Change::new(), error: LedgerError::Stopped }
+    }
+}
+
 /// Entries that one prune removes at a time, so that no write waits long.
 const PRUNE_BATCH: usize = 500;
 
@@ -60,16 +80,20 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Hands `store` to a thread named `ledger`.
-    /// It is an error if the system gives none.
+    /// Hands `store` to a thread named `ledger`, whose answers a task of the current
+    /// runtime passes on. It is an error if the system gives no thread, or if there is
+    /// no runtime.
     pub fn start(store: Store) -> io::Result<Self> {
         let commits = store.commit_counter();
         let path = store.path_for_readers().map(Arc::from);
         let (queue, requests) = mpsc::channel(thread::QUEUE);
         let (ending, ended) = watch::channel(());
+        let (tell, tellings) = mpsc::unbounded_channel();
+        let runtime = Handle::try_current().map_err(io::Error::other)?;
         std::thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || thread::run(store, requests, ending))?;
+            .spawn(move || thread::run(store, requests, tell, ending))?;
+        runtime.spawn(thread::pass_on(tellings));
         Ok(Self { queue, ended, path, commits })
     }
 
@@ -78,26 +102,36 @@ impl Ledger {
     ///
     /// If the future is dropped the change may be written all the same.
     pub async fn commit(&self, change: Change) -> Result<()> {
-        self.ask(|answer| Request::Commit(change, Urgency::AtOnce, answer)).await
+        let (answer, answered) = oneshot::channel();
+        self.queue
+            .send(Request::Commit(change, Urgency::AtOnce, answer))
+            .await
+            .map_err(|_| LedgerError::Stopped)?;
+        answered.await.unwrap_or_else(|_| Err(NotWritten::stopped())).map_err(|it| it.error)
     }
 
     /// Takes `change` into the queue at once, behind all that was submitted
-    /// before it, and gives a future that ends as that of [`Ledger::commit`].
+    /// before it, and gives a future that ends as that of [`Ledger::commit`], and gives
+    /// the change back if it was not written.
     pub fn submit(
         &self,
         change: Change,
         urgency: Urgency,
-    ) -> impl Future<Output = Result<()>> + Send + use<> {
+    ) -> impl Future<Output = std::result::Result<(), NotWritten>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
         let request = Request::Commit(change, urgency, answer);
         let refused = self.queue.try_send(request).err().map(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => LedgerError::Crowded,
-            mpsc::error::TrySendError::Closed(_) => LedgerError::Stopped,
+            mpsc::error::TrySendError::Full(Request::Commit(change, ..)) => {
+                NotWritten { change, error: LedgerError::Crowded }
+            }
+            mpsc::error::TrySendError::Full(_) | mpsc::error::TrySendError::Closed(_) => {
+                NotWritten::stopped()
+            }
         });
         async {
             match refused {
-                Some(error) => Err(error),
-                None => answered.await.map_err(|_| LedgerError::Stopped)?,
+                Some(refused) => Err(refused),
+                None => answered.await.unwrap_or_else(|_| Err(NotWritten::stopped())),
             }
         }
     }

@@ -59,13 +59,13 @@ pub(super) fn start(format: LogFormat, filter: &str) -> Result<WorkerGuard, Fail
             (registry.with(layer().event_format(JournalFormat).with_writer(writer)).try_init(), guard)
         }
         (LogFormat::Json, None) => {
-            let (writer, guard) = queue(io::stderr())?;
+            let (writer, guard) = queue(lines())?;
             let json = layer().json().flatten_event(true).with_timer(Utc).with_target(false);
             let json = json.with_current_span(false).with_span_list(false).with_writer(writer);
             (registry.with(json).try_init(), guard)
         }
         (LogFormat::Auto | LogFormat::Text, None) => {
-            let (writer, guard) = queue(io::stderr())?;
+            let (writer, guard) = queue(lines())?;
             let text = layer().event_format(TextFormat).with_ansi(screen::colors_stderr());
             (registry.with(text.with_writer(writer)).try_init(), guard)
         }
@@ -91,6 +91,11 @@ fn queue(writer: impl Write + Send + 'static) -> Result<(NonBlocking, WorkerGuar
         doing: "start a thread for the log",
         source: io::ErrorKind::WouldBlock.into(),
     })
+}
+
+/// Stderr, which takes all lines that wait at once: the thread flushes when it has no more.
+fn lines() -> impl Write + Send {
+    io::BufWriter::with_capacity(64 << 10, io::stderr())
 }
 
 /// Whether stderr is the journal: `JOURNAL_STREAM` of systemd.exec(5) names

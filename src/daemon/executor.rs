@@ -18,7 +18,7 @@ use crate::domain::selection::Seen;
 use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::{Failure, FailureKind, Verdict};
 use crate::key;
-use crate::ledger::{Change, Ledger, LedgerError, Urgency};
+use crate::ledger::{Change, Ledger, NotWritten, Urgency};
 use crate::metrics::{Metrics, Operation};
 use crate::polytomic::{Client, Limits, Looked};
 use crate::reconcile::{Action, ErrandReply, Outcome, Reply, ScoutReply, SweepReply};
@@ -42,12 +42,7 @@ pub(super) enum Heard {
     /// A list in place of looks came, or failed.
     Swept(Box<SweepReply>),
     /// A write did not reach the ledger.
-    NotWritten {
-        /// What it said.
-        change: Box<Change>,
-        /// Why.
-        error: LedgerError,
-    },
+    NotWritten(Box<NotWritten>),
     /// A task panicked, so that something will never be answered.
     Broken,
 }
@@ -201,12 +196,11 @@ impl Executor {
         // What became of a sync is to be known whenever we crash. What is told of a window
         // can wait for the first row of its syncs.
         let urgency = if change.sync().is_some() { Urgency::AtOnce } else { Urgency::Along };
-        let written = self.ledger.submit(change.clone(), urgency);
+        let written = self.ledger.submit(change, urgency);
         let heard = self.heard.clone();
         self.spawn(async move {
-            if let Err(error) = written.await {
-                let change = Box::new(change);
-                let _ = heard.send(Heard::NotWritten { change, error }).await;
+            if let Err(not_written) = written.await {
+                let _ = heard.send(Heard::NotWritten(Box::new(not_written))).await;
             }
         });
     }
@@ -235,15 +229,14 @@ impl Executor {
         errand: Errand,
         intent: Option<Change>,
     ) {
-        let written = intent.map(|change| (self.ledger.submit(change.clone(), Urgency::AtOnce), change));
+        let written = intent.map(|change| self.ledger.submit(change, Urgency::AtOnce));
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
         self.spawn(async move {
-            if let Some((written, change)) = written
-                && let Err(error) = written.await
+            if let Some(written) = written
+                && let Err(not_written) = written.await
             {
-                let failure =
-                    Failure::new(FailureKind::Ledger, format!("the ledger could not be written: {error}"));
-                let _ = heard.send(Heard::NotWritten { change: Box::new(change), error }).await;
+                let failure = unwritten(&not_written);
+                let _ = heard.send(Heard::NotWritten(Box::new(not_written))).await;
                 let learnt = Learnt { sent: clock.now(), result: Err(failure) };
                 let reply = ErrandReply { sync, organization, learnt };
                 return drop(heard.send(Heard::Errand(Box::new(reply))).await);
@@ -279,14 +272,13 @@ impl Executor {
         change: Change,
         until: DateTime<Utc>,
     ) {
-        let written = self.ledger.submit(change.clone(), Urgency::AtOnce);
+        let written = self.ledger.submit(change, Urgency::AtOnce);
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
         self.spawn(async move {
-            if let Err(error) = written.await {
-                let failure =
-                    Failure::new(FailureKind::Ledger, format!("the ledger could not be written: {error}"));
-                if error.is_fatal() {
-                    let _ = heard.send(Heard::NotWritten { change: Box::new(change), error }).await;
+            if let Err(not_written) = written.await {
+                let failure = unwritten(&not_written);
+                if not_written.error.is_fatal() {
+                    let _ = heard.send(Heard::NotWritten(Box::new(not_written))).await;
                 }
                 return reply(&heard, sync, organization, Evidence::NotWritten { failure }, None).await;
             }
@@ -306,14 +298,14 @@ impl Executor {
     }
 
     fn resume(&self, client: Client, sync: SyncRef, organization: Arc<Organization>, change: Change) {
-        let written = self.ledger.submit(change.clone(), Urgency::AtOnce);
+        let written = self.ledger.submit(change, Urgency::AtOnce);
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
         self.spawn(async move {
             // Nothing holds back a resume: not a full disk, not a slow one.
             let told = heard.clone();
             let written = tokio::spawn(async move {
-                if let Err(error) = written.await {
-                    let _ = told.send(Heard::NotWritten { change: Box::new(change), error }).await;
+                if let Err(not_written) = written.await {
+                    let _ = told.send(Heard::NotWritten(Box::new(not_written))).await;
                 }
             });
             let _ = tokio::time::timeout(WRITE_PATIENCE, written).await;
@@ -360,6 +352,11 @@ impl Executor {
         self.clients.insert(Arc::clone(organization), client.clone());
         Ok(client)
     }
+}
+
+/// An intent could not be made durable.
+fn unwritten(it: &NotWritten) -> Failure {
+    Failure::new(FailureKind::Ledger, format!("{it}: {}", it.error))
 }
 
 /// A resume waits no longer than this for its row to be written.

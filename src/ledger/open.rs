@@ -306,6 +306,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<String> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // Bytes: what the log is cut back to after something big was in it.
     connection.pragma_update_and_check(None, "journal_size_limit", 8 << 20, |_| Ok(()))?;
+    // KiB, of 2,000 by default: what is written is rarely read again.
+    connection.pragma_update(None, "cache_size", -512)?;
     Ok(mode)
 }
 

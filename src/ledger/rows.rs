@@ -1,5 +1,6 @@
 //! How values are written in columns, and read back.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -69,8 +70,12 @@ impl From<OccurrenceRow> for Occurrence {
     }
 }
 
-pub(super) fn occurrences_to_json(all: &[Occurrence]) -> Result<String> {
-    to_json(&all.iter().map(OccurrenceRow::from).collect::<Vec<_>>())
+pub(super) fn occurrences_to_json(all: &[Occurrence]) -> Result<Cow<'static, str>> {
+    // Most rows have none of most kinds.
+    if all.is_empty() {
+        return Ok(Cow::Borrowed("[]"));
+    }
+    to_json(&all.iter().map(OccurrenceRow::from).collect::<Vec<_>>()).map(Cow::Owned)
 }
 
 pub(super) fn occurrence_to_json(one: &Occurrence) -> Result<String> {

@@ -184,8 +184,9 @@ impl Store {
         self.bring_up()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let writes = || changes.iter().flat_map(Change::writes);
+        let mut versions = Versions::new();
         for change in changes {
-            carry_out(&transaction, change)?;
+            carry_out(&transaction, change, &mut versions)?;
         }
         if writes().any(|it| matches!(it, Write::PutHold(_) | Write::DropHold(_))) {
             remove_unused_organizations(&transaction)?;
@@ -356,7 +357,11 @@ const NO_ROW: &str = "none";
 
 /// Writes one change. Its entries tell what the rows of their syncs said before
 /// the change, and what they say after all of it.
-fn carry_out(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
+fn carry_out(
+    transaction: &Transaction<'_>,
+    change: &Change,
+    versions: &mut Versions,
+) -> rusqlite::Result<()> {
     let told = change.events().filter_map(|(_, event)| event.sync.as_ref());
     let mut states = HashMap::new();
     for sync in told {
@@ -366,8 +371,11 @@ fn carry_out(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result
             after.map_or_else(|| before.clone(), |(_, hold)| hold.map(|it| it.state.as_str().to_owned()));
         states.insert(sync, (before, after));
     }
-    change.writes().try_for_each(|write| perform(transaction, write, &states))
+    change.writes().try_for_each(|write| perform(transaction, write, &states, versions))
 }
+
+/// The rows of the organizations that were met in a transaction: most holds share one.
+type Versions = HashMap<Arc<Organization>, i64>;
 
 type States<'a> = HashMap<&'a SyncRef, (Option<String>, Option<String>)>;
 
@@ -380,9 +388,14 @@ fn state(transaction: &Transaction<'_>, sync: &SyncRef) -> rusqlite::Result<Opti
         .optional()
 }
 
-fn perform(transaction: &Transaction<'_>, write: &Write, states: &States<'_>) -> rusqlite::Result<()> {
+fn perform(
+    transaction: &Transaction<'_>,
+    write: &Write,
+    states: &States<'_>,
+    versions: &mut Versions,
+) -> rusqlite::Result<()> {
     match write {
-        Write::PutHold(hold) => put_hold(transaction, hold),
+        Write::PutHold(hold) => put_hold(transaction, hold, versions),
         Write::DropHold(sync) => drop_hold(transaction, sync),
         Write::PutWatch(watch) => put_watch(transaction, watch),
         Write::DropWatch(window) => transaction
@@ -417,8 +430,15 @@ fn perform(transaction: &Transaction<'_>, write: &Write, states: &States<'_>) ->
     }
 }
 
-fn put_hold(transaction: &Transaction<'_>, hold: &Hold) -> rusqlite::Result<()> {
-    let organization = organization_version(transaction, &hold.organization)?;
+fn put_hold(transaction: &Transaction<'_>, hold: &Hold, versions: &mut Versions) -> rusqlite::Result<()> {
+    let organization = match versions.get(&hold.organization) {
+        Some(known) => *known,
+        None => {
+            let version = organization_version(transaction, &hold.organization)?;
+            versions.insert(Arc::clone(&hold.organization), version);
+            version
+        }
+    };
     transaction
         .prepare_cached(
             "INSERT OR REPLACE INTO hold (

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::change::Change;
 use super::journal::{Entry, HistoryQuery};
-use super::{LedgerError, Store, Urgency};
+use super::{LedgerError, NotWritten, Store, Urgency};
 
 type Result<T> = std::result::Result<T, LedgerError>;
 
@@ -27,10 +27,24 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// What the thread is asked to do. Who no longer waits for the answer gets the
 /// work done all the same.
 pub(super) enum Request {
-    Commit(Change, Urgency, oneshot::Sender<Result<()>>),
+    Commit(Change, Urgency, Answer),
     History(Box<HistoryQuery>, oneshot::Sender<Result<Vec<Entry>>>),
     Prune(DateTime<Utc>, usize, oneshot::Sender<Result<usize>>),
     Flush(oneshot::Sender<Result<()>>),
+}
+
+/// Who waits for a change to be written.
+type Answer = oneshot::Sender<std::result::Result<(), NotWritten>>;
+
+/// Tells somebody what came of a request.
+pub(super) type Telling = Box<dyn FnOnce() + Send>;
+
+/// Runs what the thread has to tell where those are who wait for it. To wake them from
+/// the thread would be a system call and a fight for the allocator's lock for each.
+pub(super) async fn pass_on(mut tellings: mpsc::UnboundedReceiver<Telling>) {
+    while let Some(tell) = tellings.recv().await {
+        tell();
+    }
 }
 
 impl Request {
@@ -43,7 +57,12 @@ impl Request {
 ///
 /// While one group is being synced the next one gathers, so a lone write waits
 /// for nothing and many share one fsync.
-pub(super) fn run(mut store: Store, mut queue: mpsc::Receiver<Request>, _ended: watch::Sender<()>) {
+pub(super) fn run(
+    store: Store,
+    mut queue: mpsc::Receiver<Request>,
+    tell: mpsc::UnboundedSender<Telling>,
+    _ended: watch::Sender<()>,
+) {
     // It only keeps the time.
     let runtime = match Builder::new_current_thread().enable_time().build() {
         Ok(runtime) => runtime,
@@ -51,16 +70,20 @@ pub(super) fn run(mut store: Store, mut queue: mpsc::Receiver<Request>, _ended: 
             return tracing::error!(error = &error as &dyn std::error::Error, "The ledger cannot be written");
         }
     };
+    let mut writer = Writer { store, tell };
     let mut waiting = Vec::with_capacity(GROUP);
     while runtime.block_on(gather(&mut queue, &mut waiting)) {
-        if serve(&mut store, waiting.drain(..)).is_err() {
+        if writer.serve(waiting.drain(..)).is_err() {
+            let Writer { store, tell } = writer;
             // To close the store would be to touch the file again. Dropping
-            // the queue is what answers everyone that it has stopped.
+            // the queue is what answers everyone that it has stopped, after those who
+            // are told why.
             mem::forget(store);
+            drop(tell.send(Box::new(|| drop(queue))));
             return;
         }
     }
-    if let Err(error) = store.close() {
+    if let Err(error) = writer.store.close() {
         tracing::warn!(error = &error as &dyn std::error::Error, "Could not tidy up the ledger at the end");
     }
 }
@@ -85,55 +108,84 @@ async fn gather(queue: &mut mpsc::Receiver<Request>, waiting: &mut Vec<Request>)
     true
 }
 
-/// Answers all of `requests`, in order. An error is fatal, and was told to whom
-/// it met.
-fn serve(store: &mut Store, requests: impl Iterator<Item = Request>) -> Result<()> {
-    let mut group = Vec::new();
-    for request in requests {
-        if !matches!(request, Request::Commit(..)) {
-            commit(store, mem::take(&mut group))?;
-        }
-        match request {
-            Request::Commit(change, _, answer) => group.push((change, answer)),
-            Request::History(query, answer) => tell(answer, store.history(&query))?,
-            Request::Prune(before, limit, answer) => tell(answer, store.prune(before, limit))?,
-            Request::Flush(answer) => tell(answer, Ok(()))?,
-        }
-    }
-    commit(store, group)
+struct Writer {
+    store: Store,
+    tell: mpsc::UnboundedSender<Telling>,
 }
 
-/// Writes the group with one fsync. If one of them may be the cause that this
-/// cannot be, one by one, so that it does not keep the others out.
-fn commit(store: &mut Store, group: Vec<(Change, oneshot::Sender<Result<()>>)>) -> Result<()> {
-    if group.is_empty() {
-        return Ok(());
-    }
-    let (changes, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-    match store.apply(&changes) {
-        Err(LedgerError::Rejected(_) | LedgerError::Full(_)) if changes.len() > 1 => changes
-            .iter()
-            .zip(answers)
-            .try_for_each(|(change, answer)| tell(answer, store.apply(std::slice::from_ref(change)))),
-        result => {
-            // All of them, before the thread ends of it.
-            for answer in answers {
-                drop(answer.send(result.clone()));
+impl Writer {
+    /// Answers all of `requests`, in order. An error is fatal, and was told to whom
+    /// it met.
+    fn serve(&mut self, requests: impl Iterator<Item = Request>) -> Result<()> {
+        let mut group = Vec::new();
+        for request in requests {
+            if !matches!(request, Request::Commit(..)) {
+                self.commit(mem::take(&mut group))?;
             }
-            result.or_else(|error| if error.is_fatal() { Err(error) } else { Ok(()) })
+            match request {
+                Request::Commit(change, _, answer) => group.push((change, answer)),
+                Request::History(query, answer) => {
+                    let result = self.store.history(&query);
+                    self.answer(answer, result)?;
+                }
+                Request::Prune(before, limit, answer) => {
+                    let result = self.store.prune(before, limit);
+                    self.answer(answer, result)?;
+                }
+                Request::Flush(answer) => self.answer(answer, Ok(()))?,
+            }
         }
+        self.commit(group)
+    }
+
+    /// Writes the group with one fsync. If one of them may be the cause that this
+    /// cannot be, one by one, so that it does not keep the others out.
+    fn commit(&mut self, group: Vec<(Change, Answer)>) -> Result<()> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        let (changes, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        match self.store.apply(&changes) {
+            Err(LedgerError::Rejected(_) | LedgerError::Full(_)) if changes.len() > 1 => {
+                changes.into_iter().zip(answers).try_for_each(|alone| self.commit(vec![alone]))
+            }
+            result => {
+                let fatal = is_fatal(&result);
+                self.tell(move || {
+                    for (change, answer) in changes.into_iter().zip(answers) {
+                        let told = result.clone().map_err(|error| NotWritten { change, error });
+                        drop(answer.send(told));
+                    }
+                });
+                fatal
+            }
+        }
+    }
+
+    /// Answers, and passes on what is fatal.
+    fn answer<T: Send + 'static>(
+        &self,
+        answer: oneshot::Sender<Result<T>>,
+        result: Result<T>,
+    ) -> Result<()> {
+        let fatal = is_fatal(&result);
+        // Who does not wait any more has lost interest, not the write.
+        self.tell(move || drop(answer.send(result)));
+        fatal
+    }
+
+    fn tell(&self, telling: impl FnOnce() + Send + 'static) {
+        // Nobody listens: nobody waits either.
+        drop(self.tell.send(Box::new(telling)));
     }
 }
 
-/// Answers, and passes on what is fatal.
-fn tell<T>(answer: oneshot::Sender<Result<T>>, result: Result<T>) -> Result<()> {
-    let fatal = match &result {
+/// The error, if nothing can be written after it.
+fn is_fatal<T>(result: &Result<T>) -> Result<()> {
+    match result {
         Err(error) if error.is_fatal() => Err(error.clone()),
         _ => Ok(()),
-    };
-    // Who does not wait any more has lost interest, not the write.
-    drop(answer.send(result));
-    fatal
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +210,11 @@ mod tests {
             .collect();
         drop(queue);
         let (ending, _ended) = watch::channel(());
-        run(store, requests, ending);
+        let (tell, mut told) = mpsc::unbounded_channel();
+        run(store, requests, tell, ending);
+        while let Ok(tell) = told.try_recv() {
+            tell();
+        }
         assert!(answers.into_iter().all(|mut it| matches!(it.try_recv(), Ok(Ok(())))));
         commits.load(Ordering::Relaxed)
     }
