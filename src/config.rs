@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,6 +192,13 @@ impl Config {
 
 /// Reads a file and parses it. Blocks on the disk.
 pub fn load(path: &Path, cx: &Context<'_>) -> Result<Config, Rejected> {
+    let (config, unadvised) = load_in_haste(path, cx)?;
+    Ok(unadvised.advise(config))
+}
+
+/// The same without a look at what may surprise, which takes as long as all else: that
+/// can be had later.
+pub fn load_in_haste(path: &Path, cx: &Context<'_>) -> Result<(Config, Unadvised), Rejected> {
     let name = path.display().to_string();
     let refuse = |text: &str, problem: String, mend: &str| {
         let source = Source::new(&name, text);
@@ -210,31 +218,71 @@ pub fn load(path: &Path, cx: &Context<'_>) -> Result<Config, Rejected> {
     if bytes.len() as u64 > MOST_BYTES {
         return refuse("", format!("the file is larger than {} MiB", MOST_BYTES >> 20), "");
     }
-    match str::from_utf8(&bytes) {
-        Ok(text) => parse(&name, text, cx),
+    match String::from_utf8(bytes) {
+        Ok(text) => {
+            let (config, places) = parse_in_haste(&name, &text, cx)?;
+            Ok((config, Unadvised { name, text, places, now: cx.now }))
+        }
         Err(error) => {
-            let good = str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+            let good = error.utf8_error().valid_up_to();
+            let good = str::from_utf8(&error.as_bytes()[..good]).unwrap_or_default();
             refuse(good, "the file is not UTF-8 from here on".to_owned(), "save it as UTF-8")
         }
+    }
+}
+
+/// A file that is in force, and of which it was not yet told what may surprise.
+#[derive(Debug)]
+pub struct Unadvised {
+    name: String,
+    text: String,
+    // Where each window begins.
+    places: Vec<Range<usize>>,
+    now: DateTime<Utc>,
+}
+
+impl Unadvised {
+    /// The configuration of this file with all warnings.
+    #[must_use]
+    pub fn advise(self, config: Config) -> Config {
+        advised(config, &self.name, &self.text, &self.places, self.now)
     }
 }
 
 /// Parses the text of a file; `name` is what diagnostics call it. Reads key
 /// files, to tell early when one is not to be had.
 pub fn parse(name: &str, text: &str, cx: &Context<'_>) -> Result<Config, Rejected> {
+    let (config, places) = parse_in_haste(name, text, cx)?;
+    Ok(advised(config, name, text, &places, cx.now))
+}
+
+fn advised(config: Config, name: &str, text: &str, places: &[Range<usize>], now: DateTime<Utc>) -> Config {
+    let source = Source::new(name, text);
+    advice::look_ahead(config.calendar.windows(), places, &source, now);
+    let mut warnings = config.warnings;
+    warnings.extend(source.into_found().0);
+    warnings.sort_by_key(|it| (it.span.start, it.severity));
+    Config { warnings, ..config }
+}
+
+/// A configuration, and where each of its windows begins.
+type Hasty = (Config, Vec<Range<usize>>);
+
+fn parse_in_haste(name: &str, text: &str, cx: &Context<'_>) -> Result<Hasty, Rejected> {
     let source = Source::new(name, text);
     let (document, is_whole) = syntax::document(text, &source);
     let at_syntax = source.count();
     let mut key_problems = Vec::new();
-    let config = read(document.get_ref(), &source, cx, &mut key_problems);
+    let read = read(document.get_ref(), &source, cx, &mut key_problems);
     if !is_whole {
         syntax::keep_what_is_sure(&source, at_syntax);
     }
     let failed = source.has_errors();
     let (mut found, omitted) = source.into_found();
-    match config {
-        Some(config) if !failed => {
-            Ok(Config { warnings: found, key_problems, fingerprint: fingerprint(text), ..config })
+    match read {
+        Some((config, places)) if !failed => {
+            let fingerprint = fingerprint(text);
+            Ok((Config { warnings: found, key_problems, fingerprint, ..config }, places))
         }
         _ => {
             found.extend(key_problems.into_iter().filter(|_| is_whole));
@@ -251,7 +299,7 @@ fn read<'t>(
     source: &'t Source<'t>,
     cx: &Context<'_>,
     key_problems: &mut Vec<Diagnostic>,
-) -> Option<Config> {
+) -> Option<Hasty> {
     let mut root = Table::root(document, source);
     if document.is_empty() {
         source.error(0..0, "the file is empty", "write at least one `[[window]]`; see `config/minimal.toml`");
@@ -271,7 +319,8 @@ fn read<'t>(
     if !source.has_errors() {
         advice::warn(&windows, &organizations, &zones, source, cx);
     }
-    Some(Config {
+    let (windows, places) = windows.into_iter().map(|it| (it.window, it.at)).unzip();
+    let config = Config {
         timezone: zones.default(),
         organizations: organizations.into_map(),
         retry: retry?,
@@ -280,12 +329,13 @@ fn read<'t>(
         web,
         notify,
         heartbeat,
-        calendar: Calendar::new(windows.into_iter().map(|it| it.window).collect()),
+        calendar: Calendar::new(windows),
         warnings: Vec::new(),
         key_problems: Vec::new(),
         zone_trouble: advice::zone_trouble(cx),
         fingerprint: String::new(),
-    })
+    };
+    Some((config, places))
 }
 
 /// FNV-1a, 64 bits: the same on every machine and in every version.

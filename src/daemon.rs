@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info};
 
 use crate::clock::{Clock, WallTimer};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Unadvised};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::moment::{Moment, Uptime};
 use crate::ledger::{Change, Ledger, LedgerError, Lock, NotWritten};
@@ -95,7 +95,9 @@ pub struct Daemon {
     clock: Clock,
     config_path: PathBuf,
     // None: release-only, because the configuration is wrong or missing.
-    config: Option<Arc<Config>>,
+    config: Option<Config>,
+    // What may surprise about the file of the start is told after the first pass.
+    unadvised: Option<Unadvised>,
     // Why the file as it is now is not in force.
     config_error: Option<String>,
     // None: there is none, so no configuration is in force either.
@@ -217,6 +219,7 @@ impl Daemon {
         self.switched.tell(now.uptime);
         self.prune(now);
         self.warm(now);
+        self.advise();
         self.sleep_until_next(now)
     }
 
@@ -513,7 +516,8 @@ impl Daemon {
         self.notifying.renew(&config.notify, config.heartbeat.as_ref());
         self.reconciler.bring_into_force(in_force);
         self.config_error = None;
-        self.config = Some(Arc::new(config));
+        self.unadvised = None;
+        self.config = Some(config);
     }
 
     fn zone_data(&self) -> &str {

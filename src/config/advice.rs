@@ -1,13 +1,17 @@
 //! What the file allows and its author may not have meant.
 
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+
 use super::Context;
 use super::organization::Organizations;
 use super::source::Source;
 use super::window::{Placed, Zones};
 use crate::domain::advice::advice;
+use crate::domain::window::Window;
 
-/// A year of each window is looked at; with very many windows, of the first
-/// ones, so that a start of the daemon does not wait for advice.
+/// A year of each window is looked at; with very many windows, of the first ones.
 const MOST_ADVISED: usize = 2000;
 
 /// A pause of all syncs that takes longer than this is told.
@@ -16,7 +20,8 @@ const LONG_SECONDS: u64 = 30;
 /// A pause is a look and a call.
 const REQUESTS_PER_PAUSE: u64 = 2;
 
-/// Notes every warning about the file as a whole and about its windows.
+/// Notes every warning about the file as a whole, and those about its windows that take
+/// no looking ahead.
 pub(super) fn warn(
     windows: &[Placed],
     organizations: &Organizations<'_>,
@@ -37,15 +42,24 @@ pub(super) fn warn(
     for placed in windows {
         slow(placed, organizations, source);
     }
-    for Placed { window, at } in windows.iter().take(MOST_ADVISED) {
-        for advice in advice(window, cx.now) {
+}
+
+/// Notes what may surprise about the times of windows, each of which begins at its place.
+pub(super) fn look_ahead(
+    windows: &[Window],
+    places: &[Range<usize>],
+    source: &Source<'_>,
+    now: DateTime<Utc>,
+) {
+    for (window, at) in windows.iter().zip(places).take(MOST_ADVISED) {
+        for advice in advice(window, now) {
             source.warn(at.clone(), format!("window `{}`: {advice}", window.name), "");
         }
     }
-    if let Some(first) = windows.get(MOST_ADVISED) {
-        let rest = windows.len() - MOST_ADVISED;
+    if let Some(first) = places.get(MOST_ADVISED) {
+        let rest = places.len() - MOST_ADVISED;
         source.warn(
-            first.at.clone(),
+            first.clone(),
             format!("the times of {rest} windows from here on were not looked at for surprises"),
             "",
         );

@@ -1,5 +1,6 @@
 //! `[[window]]`: when, and which syncs.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::Duration;
@@ -60,6 +61,8 @@ pub(super) fn windows(
 /// The zones that windows are written in.
 pub(super) struct Zones<'t> {
     tzdb: &'t Tzdb,
+    // Those that were asked for: windows of one zone share what is known of it.
+    known: RefCell<HashMap<String, Zone>>,
     // Whether the file names a default; it may name one that does not exist.
     is_written: bool,
     default: Option<Zone>,
@@ -70,7 +73,7 @@ impl<'t> Zones<'t> {
     pub(super) fn read(root: &mut Table<'_>, source: &Source<'_>, tzdb: &'t Tzdb) -> Self {
         let at = root.place_of("timezone");
         let is_written = root.has("timezone");
-        let mut zones = Self { tzdb, is_written, default: None, at };
+        let mut zones = Self { tzdb, known: RefCell::default(), is_written, default: None, at };
         zones.default = root.text("timezone").and_then(|name| zones.zone(&name, source));
         zones
     }
@@ -86,8 +89,14 @@ impl<'t> Zones<'t> {
     }
 
     fn zone(&self, name: &Spanned<&str>, source: &Source<'_>) -> Option<Zone> {
+        if let Some(known) = self.known.borrow().get(*name.get_ref()) {
+            return Some(known.clone());
+        }
         let error = match self.tzdb.zone(name.get_ref()) {
-            Ok(zone) => return Some(zone),
+            Ok(zone) => {
+                self.known.borrow_mut().insert((*name.get_ref()).to_owned(), zone.clone());
+                return Some(zone);
+            }
             Err(error) => error,
         };
         let likely: Vec<_> = error.suggestions.iter().map(|name| format!("`{name}`")).collect();

@@ -103,7 +103,7 @@ impl Daemon {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let config = self.config.as_deref();
+        let config = self.config.as_ref();
         let warning = |it: &Diagnostic| it.render(false).lines().next().unwrap_or_default().to_owned();
         let zone = config.and_then(|it| {
             let first = it.calendar.windows().first().map(|it| it.times.zone());

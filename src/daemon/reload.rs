@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use tracing::warn;
 
-use crate::config::{self, Config, Context, Rejected};
+use crate::config::{self, Config, Context, Diagnostic, Rejected, Unadvised};
 use crate::domain::event::{Event, EventKind};
 use crate::key;
 use crate::systemd;
@@ -46,10 +46,16 @@ impl NotLoaded {
 /// Reads the file as it is now, with the time zone data as they are now. A key
 /// that is not to be had is as wrong as anything else in it.
 pub(super) fn load(path: &Path, now: DateTime<Utc>) -> Result<(Config, Tzdb), NotLoaded> {
+    let (config, unadvised, tzdb) = load_in_haste(path, now)?;
+    Ok((unadvised.advise(config), tzdb))
+}
+
+/// The same, and what may surprise is told later.
+pub(super) fn load_in_haste(path: &Path, now: DateTime<Utc>) -> Result<(Config, Unadvised, Tzdb), NotLoaded> {
     let tzdb = Tzdb::load(tzdir().as_deref())?;
     let context = Context { now, tzdb: &tzdb, environment: &key::process_environment };
-    let config = config::load(path, &context)?.with_all_keys()?;
-    Ok((config, tzdb))
+    let (config, unadvised) = config::load_in_haste(path, &context)?;
+    Ok((config.with_all_keys()?, unadvised, tzdb))
 }
 
 /// More than so many errors do not fit into a line.
@@ -70,14 +76,25 @@ fn reloaded(config: &Config, warnings: Vec<String>) -> Reloaded {
 }
 
 /// Logs what deserves a second look, a line each.
-pub(super) fn warn_of(config: &Config) {
-    for warning in &config.warnings {
+pub(super) fn warn_of<'a>(warnings: impl IntoIterator<Item = &'a Diagnostic>) {
+    for warning in warnings {
         let rendered = warning.render(false);
         warn!("{}", rendered.lines().next().unwrap_or_default());
     }
 }
 
 impl Daemon {
+    /// Tells what may surprise about the file that a start has put into force: nobody
+    /// waits for that.
+    pub(super) fn advise(&mut self) {
+        let Some(unadvised) = self.unadvised.take() else { return };
+        let Some(config) = self.config.take() else { return };
+        let told = config.warnings.clone();
+        let config = unadvised.advise(config);
+        warn_of(config.warnings.iter().filter(|it| !told.contains(it)));
+        self.config = Some(config);
+    }
+
     /// Reads the file again. What is wrong with it changes nothing that is in
     /// force, except that what was refused before is tried again at once.
     pub(super) fn reload(&mut self) -> Result<Reloaded, Refusal> {
@@ -91,7 +108,7 @@ impl Daemon {
         match load(&self.config_path, self.clock.now().wall) {
             Ok((config, tzdb)) => {
                 self.tzdb = Some(tzdb.to_string());
-                warn_of(&config);
+                warn_of(&config.warnings);
                 let mut warnings: Vec<String> = config.warnings.iter().map(|it| it.render(false)).collect();
                 let is_moved = self.config.as_ref().is_some_and(|before| {
                     before.web.control_socket != config.web.control_socket

@@ -21,7 +21,7 @@ use crate::web::api::Ask;
 
 use super::executor::Executor;
 use super::notifying::Notifying;
-use super::reload::{NotLoaded, describe, load, warn_of};
+use super::reload::{NotLoaded, describe, load_in_haste, warn_of};
 use super::switched::Switched;
 use super::{Daemon, HEARD};
 
@@ -101,8 +101,8 @@ impl Start {
     pub fn open(self) -> Result<Daemon, StartError> {
         let clock = Clock::start();
         let now = clock.now();
-        let loaded = load(&self.config, now.wall);
-        let config = loaded.as_ref().ok().map(|(config, _)| config);
+        let loaded = load_in_haste(&self.config, now.wall);
+        let config = loaded.as_ref().ok().map(|(config, ..)| config);
         let ledger_path = ledger_path(self.state.as_deref(), &self.config, config);
         if let (Err(rejected), Ok(false)) = (&loaded, ledger_path.try_exists()) {
             // There is nothing to recover, and nothing is made either.
@@ -117,7 +117,10 @@ impl Start {
             Err(rejected) if owed > 0 => (None, Some(rejected)),
             Err(rejected) => return Err(StartError::Config { rendered: rejected.to_string() }),
         };
-        let (config, tzdb) = loaded.map_or((None, None), |(config, tzdb)| (Some(config), Some(tzdb)));
+        let (config, unadvised, tzdb) = match loaded {
+            Some((config, unadvised, tzdb)) => (Some(config), Some(unadvised), Some(tzdb)),
+            None => (None, None, None),
+        };
         let (asks_by, asks) = mpsc::channel(web::QUEUE);
         let mut socket = None;
         if self.serve {
@@ -163,10 +166,11 @@ impl Start {
         daemon.is_journaled = true;
         match (config, rejected) {
             (Some(config), _) => {
-                warn_of(&config);
+                warn_of(&config.warnings);
                 let detail = Some(describe(&config));
                 daemon.journal(Event { detail, ..Event::new(EventKind::ConfigLoaded) });
                 daemon.bring_into_force(config);
+                daemon.unadvised = unadvised;
             }
             (None, rejected) => {
                 error!(
@@ -230,6 +234,7 @@ impl Daemon {
             clock,
             config_path,
             config: None,
+            unadvised: None,
             config_error: None,
             tzdb: None,
             started_at: now.wall,

@@ -4,6 +4,7 @@
 //! zones, does not leave this file.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
 use jiff::Timestamp;
@@ -16,6 +17,8 @@ use super::sync::Name;
 pub struct Zone {
     name: Name,
     rules: TimeZone,
+    // What the rules say of the years that are asked about, once somebody has asked.
+    near: Arc<OnceLock<Near>>,
 }
 
 /// What a civil time means in a zone.
@@ -42,7 +45,7 @@ pub struct Transition {
 impl Zone {
     /// The zone of this name with these rules.
     pub fn new(name: impl Into<Name>, rules: TimeZone) -> Self {
-        Self { name: name.into(), rules }
+        Self { name: name.into(), rules, near: Arc::default() }
     }
 
     /// Universal time, which needs no database.
@@ -57,6 +60,9 @@ impl Zone {
 
     /// Which instant or instants a civil time is.
     pub fn resolve(&self, civil: NaiveDateTime) -> Resolved {
+        if let Some(offset) = self.near().offset_around(civil) {
+            return Resolved::One(less(civil, offset));
+        }
         match self.rules.to_ambiguous_timestamp(to_jiff_civil(civil)).offset() {
             AmbiguousOffset::Unambiguous { offset } => Resolved::One(less(civil, offset.seconds())),
             AmbiguousOffset::Fold { before, after } => {
@@ -104,7 +110,7 @@ impl Zone {
 
     /// Seconds that clocks are ahead of UTC at this instant.
     pub fn offset_seconds(&self, at: DateTime<Utc>) -> i32 {
-        self.rules.to_offset(to_jiff(at)).seconds()
+        self.near().offset(at).unwrap_or_else(|| self.rules.to_offset(to_jiff(at)).seconds())
     }
 
     /// What the offset at this instant is called: `CEST`, or `+03`.
@@ -114,25 +120,89 @@ impl Zone {
 
     /// The first change of the offset after this instant.
     pub fn next_transition(&self, after: DateTime<Utc>) -> Option<Transition> {
-        self.rules
-            .following(to_jiff(after))
-            .map(|next| self.transition(next.timestamp()))
-            .find(|next| !next.shift.is_zero())
+        self.near().next(after).or_else(|| {
+            let following = self.rules.following(to_jiff(after));
+            following.map(|next| transition(&self.rules, next.timestamp())).find(|it| !it.shift.is_zero())
+        })
     }
 
     /// The last change of the offset before this instant.
     pub fn previous_transition(&self, before: DateTime<Utc>) -> Option<Transition> {
-        self.rules
-            .preceding(to_jiff(before))
-            .map(|previous| self.transition(previous.timestamp()))
-            .find(|previous| !previous.shift.is_zero())
+        self.near().previous(before).or_else(|| {
+            let preceding = self.rules.preceding(to_jiff(before));
+            preceding.map(|it| transition(&self.rules, it.timestamp())).find(|it| !it.shift.is_zero())
+        })
     }
 
-    fn transition(&self, at: Timestamp) -> Transition {
-        let at = from_jiff(at);
-        let before = self.offset_seconds(at - TimeDelta::nanoseconds(1));
-        Transition { at, shift: TimeDelta::seconds((self.offset_seconds(at) - before).into()) }
+    fn near(&self) -> &Near {
+        self.near.get_or_init(|| Near::of(&self.rules))
     }
+}
+
+/// The offsets of some decades, one after the other: to look there is a fraction of
+/// what it costs to work out a rule such as "the last Sunday of March" each time.
+#[derive(Debug)]
+struct Near {
+    // Each from its instant to that of the next one; neighbours differ. Never empty.
+    stretches: Vec<(DateTime<Utc>, i32)>,
+    // Where the last one is known to end at the earliest.
+    until: DateTime<Utc>,
+}
+
+impl Near {
+    /// From 2015 to 2049, in which nearly all questions lie.
+    fn of(rules: &TimeZone) -> Self {
+        let [from, until] =
+            [1_420_070_400, 2_524_608_000].map(|it| DateTime::UNIX_EPOCH + TimeDelta::seconds(it));
+        let changes = rules.following(to_jiff(from)).map(|it| transition(rules, it.timestamp()));
+        let changes = changes.take_while(|it| it.at < until).filter(|it| !it.shift.is_zero());
+        let offset = |at| rules.to_offset(to_jiff(at)).seconds();
+        let mut stretches = vec![(from, offset(from))];
+        stretches.extend(changes.map(|it| (it.at, offset(it.at))));
+        Self { stretches, until }
+    }
+
+    /// How many stretches begin up to this instant, if it is within what is known.
+    fn begun(&self, at: DateTime<Utc>) -> Option<usize> {
+        let begun = self.stretches.partition_point(|(from, _)| *from <= at);
+        (begun > 0 && at < self.until).then_some(begun)
+    }
+
+    fn offset(&self, at: DateTime<Utc>) -> Option<i32> {
+        Some(self.stretches[self.begun(at)? - 1].1)
+    }
+
+    /// The offset at a civil time around which clocks do not change.
+    fn offset_around(&self, civil: NaiveDateTime) -> Option<i32> {
+        // No offset is larger (POSIX has them up to 24 hours, jiff up to 26).
+        let most = TimeDelta::hours(26);
+        let (earliest, latest) = (civil.checked_sub_signed(most)?, civil.checked_add_signed(most)?);
+        let begun = self.begun(earliest.and_utc())?;
+        (self.begun(latest.and_utc())? == begun).then(|| self.stretches[begun - 1].1)
+    }
+
+    fn next(&self, after: DateTime<Utc>) -> Option<Transition> {
+        self.change(self.begun(after)?)
+    }
+
+    fn previous(&self, before: DateTime<Utc>) -> Option<Transition> {
+        let tick = TimeDelta::nanoseconds(1);
+        self.change(self.begun(before.checked_sub_signed(tick)?)? - 1)
+    }
+
+    /// The change with which a stretch other than the first one begins.
+    fn change(&self, nth: usize) -> Option<Transition> {
+        let before = nth.checked_sub(1)?;
+        let (at, offset) = *self.stretches.get(nth)?;
+        Some(Transition { at, shift: TimeDelta::seconds((offset - self.stretches[before].1).into()) })
+    }
+}
+
+fn transition(rules: &TimeZone, at: Timestamp) -> Transition {
+    let offset = |at| rules.to_offset(to_jiff(at)).seconds();
+    let at = from_jiff(at);
+    let before = offset(at - TimeDelta::nanoseconds(1));
+    Transition { at, shift: TimeDelta::seconds((offset(at) - before).into()) }
 }
 
 impl fmt::Display for Zone {
@@ -208,6 +278,7 @@ fn to_jiff_civil(civil: NaiveDateTime) -> jiff::civil::DateTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tzdb::Tzdb;
 
     fn new_york() -> Zone {
         // The rule since 2007, as POSIX writes it.
@@ -268,6 +339,50 @@ mod tests {
         assert_eq!(zone.next_transition(spring.at), Some(autumn));
         assert_eq!(zone.previous_transition(autumn.at), Some(spring));
         assert_eq!(Zone::utc().next_transition(spring.at), None);
+    }
+
+    /// The same zone, which has to ask its rules each time.
+    fn forgetful(zone: &Zone) -> Zone {
+        let nothing =
+            Near { stretches: vec![(DateTime::<Utc>::MAX_UTC, 0)], until: DateTime::<Utc>::MIN_UTC };
+        Zone { near: Arc::new(OnceLock::from(nothing)), ..zone.clone() }
+    }
+
+    #[test]
+    fn what_is_known_of_the_near_years_is_what_the_rules_say() {
+        let tzdb = Tzdb::bundled();
+        let mut changes = 0;
+        for name in tzdb.names() {
+            let zone = tzdb.zone(&name).unwrap();
+            let rules = forgetful(&zone);
+            let stretches = &zone.near().stretches;
+            changes += stretches.len() - 1;
+            let ends = [at("2014-12-31T23:59:59Z"), zone.near().until];
+            for edge in stretches.iter().map(|(from, _)| *from).chain(ends) {
+                for minutes in [-1590, -1530, -90, -60, -30, 0, 30, 60, 90, 1530, 1590] {
+                    for nanoseconds in [-1, 0, 1] {
+                        let at = edge + TimeDelta::minutes(minutes) + TimeDelta::nanoseconds(nanoseconds);
+                        assert_eq!(zone.offset_seconds(at), rules.offset_seconds(at), "{name} {at}");
+                        let civil = at.naive_utc();
+                        assert_eq!(zone.resolve(civil), rules.resolve(civil), "{name} {civil}");
+                    }
+                }
+                for at in [edge - TimeDelta::nanoseconds(1), edge, edge + TimeDelta::nanoseconds(1)] {
+                    assert_eq!(zone.next_transition(at), rules.next_transition(at), "{name} {at}");
+                }
+            }
+            // Backwards jiff skips a change that is not the yearly rule's (Ciudad Juárez, 2022).
+            let tick = TimeDelta::nanoseconds(1);
+            for pair in stretches.windows(2) {
+                let [(earlier, _), (later, _)] = pair else { unreachable!() };
+                let change = zone.next_transition(*later - tick);
+                assert_eq!(zone.previous_transition(*later + tick), change, "{name} {later}");
+                let change = rules.next_transition(*earlier - tick).filter(|it| it.at == *earlier);
+                let known = zone.previous_transition(*later);
+                assert!(known == change || *earlier == stretches[0].0, "{name} {later}");
+            }
+        }
+        assert!(changes > 10_000, "{changes}");
     }
 
     #[test]

@@ -163,11 +163,7 @@ impl Writer {
     }
 
     /// Answers, and passes on what is fatal.
-    fn answer<T: Send + 'static>(
-        &self,
-        answer: oneshot::Sender<Result<T>>,
-        result: Result<T>,
-    ) -> Result<()> {
+    fn answer<T: Send + 'static>(&self, answer: oneshot::Sender<Result<T>>, result: Result<T>) -> Result<()> {
         let fatal = is_fatal(&result);
         // Who does not wait any more has lost interest, not the write.
         self.tell(move || drop(answer.send(result)));
