@@ -92,7 +92,7 @@ impl Desired {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
     /// The occurrences that ask for it now, sorted.
-    pub holders: Vec<Occurrence>,
+    pub holders: Arc<[Occurrence]>,
     /// When the pause ends, counting the occurrences that overlap or touch it
     /// and follow. We look no further ahead than the longest occurrence.
     pub until: DateTime<Utc>,
@@ -559,6 +559,7 @@ impl Calendar {
     /// how far ahead one can look from `now`.
     fn look(&self, group: &Group, mut holders: Vec<Occurrence>, now: DateTime<Utc>) -> Option<(Pause, bool)> {
         holders.sort();
+        let holders: Arc<[Occurrence]> = holders.into();
         let limit = now + longest();
         let mut until = holders.iter().map(|it| it.closes).max()?;
         for _ in 0..MOST_FOLLOWED {

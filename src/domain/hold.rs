@@ -27,8 +27,8 @@ pub struct Hold {
     pub organization: Arc<Organization>,
     /// How far the pause or the resume has come.
     pub state: HoldState,
-    /// The occurrences this pause serves.
-    pub holders: Vec<Occurrence>,
+    /// The occurrences this pause serves. All rows of a pause share them.
+    pub holders: Arc<[Occurrence]>,
     /// Those that it served before, in the same pause.
     pub served: Vec<Occurrence>,
     /// Occurrences that do not count for this sync, because a person decided
@@ -65,9 +65,10 @@ impl Hold {
     /// Takes over whom the pause serves and when it ends.
     pub(super) fn serve(&mut self, pause: &Pause) {
         let is_in = |all: &[Occurrence], it: &Occurrence| all.iter().any(|other| other.is(it));
-        for it in std::mem::replace(&mut self.holders, pause.holders.clone()) {
-            if !is_in(&self.holders, &it) && !is_in(&self.served, &it) {
-                self.served.push(it);
+        let before = std::mem::replace(&mut self.holders, Arc::clone(&pause.holders));
+        for it in &*before {
+            if !is_in(&self.holders, it) && !is_in(&self.served, it) {
+                self.served.push(it.clone());
             }
         }
         self.served.retain(|it| !is_in(&pause.holders, it));
@@ -117,7 +118,7 @@ impl Hold {
         if holders.is_empty() {
             return Desired::Running;
         }
-        Desired::Paused(Pause { holders, until: self.resume_by })
+        Desired::Paused(Pause { holders: holders.into(), until: self.resume_by })
     }
 
     /// Whether this row is as `desired` wants it, or only has to wait.
@@ -242,7 +243,7 @@ mod tests {
         let sync = SyncRef::new("default".into(), SyncKind::Model, Uuid::from_u128(7));
         let organization = Arc::new(Organization::example());
         let mut hold = Case::new(sync).new_hold(&organization, state, at(100));
-        hold.serve(&Pause { holders: vec![occurrence("a", 100, 200)], until: at(200) });
+        hold.serve(&Pause { holders: [occurrence("a", 100, 200)].into(), until: at(200) });
         hold
     }
 
@@ -277,7 +278,7 @@ mod tests {
         let (a, b) = (occurrence("a", 100, 200), occurrence("b", 150, 300));
         let mut held = hold(HoldState::Held);
         let mut serve = |holders: &[Occurrence], served: &[&str]| {
-            held.serve(&Pause { holders: holders.to_vec(), until: at(300) });
+            held.serve(&Pause { holders: holders.into(), until: at(300) });
             assert_eq!(names(&held.holders), names(holders));
             assert_eq!(names(&held.served), served);
         };
@@ -303,7 +304,7 @@ mod tests {
     #[test]
     fn what_waits_is_done_and_what_is_owed_is_not() {
         use HoldState::{Held, Pausing, Released, Resuming, Settling, Skipped};
-        let wanted = Desired::Paused(Pause { holders: vec![occurrence("a", 100, 200)], until: at(200) });
+        let wanted = Desired::Paused(Pause { holders: [occurrence("a", 100, 200)].into(), until: at(200) });
         for state in [Settling, Skipped, Released] {
             assert!(hold(state).counts_as_done(&wanted) && hold(state).counts_as_done(&Desired::Running));
         }

@@ -153,11 +153,13 @@ enum Want {
 impl Want {
     fn of(desired: &Desired, hold: Option<&Hold>) -> Self {
         let Desired::Paused(pause) = desired else { return Self::Running };
-        let counts = |it: &&Occurrence| !hold.is_some_and(|hold| hold.leaves_alone(it));
-        let holders: Vec<Occurrence> = pause.holders.iter().filter(counts).cloned().collect();
+        let counts = |it: &Occurrence| !hold.is_some_and(|hold| hold.leaves_alone(it));
+        if !pause.holders.is_empty() && pause.holders.iter().all(counts) {
+            return Self::Paused(pause.clone());
+        }
+        let holders: Arc<[Occurrence]> = pause.holders.iter().filter(|it| counts(it)).cloned().collect();
         match holders.iter().map(|it| it.closes).max() {
             None => Self::LeftAlone,
-            Some(_) if holders.len() == pause.holders.len() => Self::Paused(pause.clone()),
             // The end of the merged pause may be that of an occurrence that
             // does not count.
             Some(until) => Self::Paused(Pause { holders, until }),

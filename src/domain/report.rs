@@ -213,7 +213,7 @@ mod tests {
         let mut hold =
             crate::domain::plan::Case::new(sync).new_hold(&organization, HoldState::Released, at(0));
         let all = [occurrence("night"), occurrence("operator#7")];
-        hold.holders = all.to_vec();
+        hold.holders = all.clone().into();
         hold.leave_alone(&all);
         let windows = |reports: Vec<SyncReport>| {
             reports.into_iter().map(|it| it.window.to_string()).collect::<Vec<_>>()

@@ -196,7 +196,7 @@ pub(super) fn hold(
         organization: organization(row.get("organization_version")?)
             .ok_or_else(|| unreadable(row, "organization_version"))?,
         state: with(row, "state", state)?,
-        holders: with(row, "holders", occurrences)?,
+        holders: with(row, "holders", occurrences)?.into(),
         served: served(row)?,
         left_alone: with(row, "left_alone", occurrences)?,
         since: instant(row, "since")?,
@@ -294,7 +294,7 @@ pub(super) fn salvaged(row: &Row<'_>, organizations: &HashMap<i64, Arc<Organizat
         runs: runs(row).unwrap_or_default(),
         sync,
         served: served(row).unwrap_or_default(),
-        holders,
+        holders: holders.into(),
         left_alone,
     })
 }

@@ -176,10 +176,10 @@ impl Reconciler {
 fn holders(desired: &Desired, hold: Option<&Hold>) -> Vec<Occurrence> {
     let mut holders = match desired {
         Desired::Running => vec![],
-        Desired::Paused(pause) => pause.holders.clone(),
+        Desired::Paused(pause) => pause.holders.to_vec(),
     };
     if let Some(hold) = hold.filter(|hold| hold.state.owes_resume()) {
-        for it in &hold.holders {
+        for it in &*hold.holders {
             if !holders.iter().any(|other| other.is(it)) {
                 holders.push(it.clone());
             }

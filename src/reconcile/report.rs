@@ -206,7 +206,7 @@ impl RowReport {
         let late = now.signed_duration_since(hold.resume_by);
         let limit = TimeDelta::from_std(overdue_after).unwrap_or(TimeDelta::MAX);
         let is_overdue = hold.state.owes_resume() && late >= limit;
-        let served = match hold.state {
+        let served: &[Occurrence] = match hold.state {
             HoldState::Skipped | HoldState::Released => &hold.left_alone,
             HoldState::Pausing | HoldState::Held | HoldState::Resuming | HoldState::Settling => &hold.holders,
         };

@@ -82,14 +82,15 @@ fn keeping(syncs: &[u128]) -> Reconciler {
 fn held(number: u128) -> Hold {
     let mut hold = Case::new(sync(number)).new_hold(&organization(), HoldState::Held, at(OPENS));
     hold.resume_by = at(CLOSES);
-    hold.holders = vec![Occurrence {
+    hold.holders = [Occurrence {
         window: "night".into(),
         pauses: at(OPENS),
         opens: at(OPENS),
         closes: at(CLOSES),
         enforce: false,
         runs: RunPolicy::default(),
-    }];
+    }]
+    .into();
     hold
 }
 

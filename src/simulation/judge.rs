@@ -100,7 +100,7 @@ impl Judge {
     /// The daemon saw that somebody had switched the sync on.
     pub(super) fn respects(&mut self, sync: &SyncRef, desired: &Desired) {
         if let Desired::Paused(pause) = desired {
-            self.respected.insert(sync.clone(), pause.holders.clone());
+            self.respected.insert(sync.clone(), pause.holders.to_vec());
         }
     }
 

@@ -130,7 +130,7 @@ fn overdue_hold(url: &str, key: &Path) -> Hold {
         name: Some("Contacts".to_owned()),
         organization: Arc::new(organization),
         state: HoldState::Held,
-        holders: vec![occurrence],
+        holders: [occurrence].into(),
         served: vec![],
         left_alone: vec![],
         since: opens,

@@ -83,7 +83,7 @@ fn hold(n: u128) -> Hold {
         name: None,
         organization: Arc::new(organization()),
         state: HoldState::Pausing,
-        holders: vec![occurrence("nightly", 0)],
+        holders: [occurrence("nightly", 0)].into(),
         served: vec![],
         left_alone: vec![],
         since: minute(0),
@@ -245,7 +245,7 @@ prop_compose! {
             name,
             organization: Arc::new(organization),
             state,
-            holders,
+            holders: holders.into(),
             served,
             left_alone,
             since,
@@ -357,7 +357,7 @@ fn instants_finer_than_a_millisecond_are_cut_and_the_opening_stays_the_same() {
     let fine = TimeDelta::nanoseconds(123_456_789);
     let open = occurrence("nightly", 0);
     let mut store = Store::in_memory().unwrap();
-    let row = Hold { since: minute(0) + fine, holders: vec![open.clone()], ..hold(1) };
+    let row = Hold { since: minute(0) + fine, holders: [open.clone()].into(), ..hold(1) };
     store.apply(&[Change::new().put(row)]).unwrap();
 
     let found = &store.contents().unwrap().holds[0];

@@ -334,7 +334,7 @@ impl Case {
             name: self.name.clone(),
             organization: Arc::clone(organization),
             state,
-            holders: vec![],
+            holders: Arc::default(),
             served: vec![],
             left_alone: vec![],
             since: now,

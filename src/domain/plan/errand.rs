@@ -269,6 +269,8 @@ impl Errands {
             }
             ErrandStep::Start { .. } => self.call = Some(Errand::Start),
             ErrandStep::Forget { .. } => self.waits = None,
+            // The row of a paused sync knows it from here on.
+            ErrandStep::Keep { hold, .. } if hold.state == HoldState::Held => self.last = None,
             ErrandStep::Rest { .. } | ErrandStep::Keep { .. } => {}
         }
     }

@@ -102,7 +102,7 @@ impl Decision<'_> {
                 // Nobody has made up for that one yet.
                 hold.runs.next = before.next;
             } else {
-                (hold.holders, hold.served) = (vec![], vec![]);
+                (hold.holders, hold.served) = (Arc::default(), vec![]);
             }
         }
         // It may run again, if it was on again.

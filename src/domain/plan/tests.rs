@@ -48,7 +48,7 @@ fn b() -> Occurrence {
 
 fn paused_by(holders: &[Occurrence]) -> Desired {
     let until = holders.iter().map(|it| it.closes).max().unwrap();
-    Desired::Paused(Pause { holders: holders.to_vec(), until })
+    Desired::Paused(Pause { holders: holders.into(), until })
 }
 
 fn organization() -> Arc<Organization> {
@@ -70,7 +70,7 @@ fn row(state: HoldState) -> Case {
     match state {
         HoldState::Skipped | HoldState::Released => hold.leave_alone(&[a()]),
         _ => {
-            hold.holders = vec![a()];
+            hold.holders = [a()].into();
             hold.resume_by = at(200);
         }
     }
@@ -312,7 +312,7 @@ fn a_sync_that_was_switched_on_is_left_on_until_another_window_begins() {
     // Where `b` alone counts, its end is the end.
     let step = decide(&saw(case, SyncState::Active, 151), &paused_by(&[a(), b()]), 151);
     let Step::Pause { hold, until } = step else { panic!("{step}") };
-    assert_eq!((hold.holders.clone(), until), (vec![b()], at(300)));
+    assert_eq!((&*hold.holders, until), (&[b()][..], at(300)));
 }
 
 #[test]
@@ -590,11 +590,11 @@ fn an_answer_grows_stale_by_its_own_age() {
 fn only_a_window_that_counts_can_enforce() {
     let mut case = row(HoldState::Held);
     let hold = case.hold.as_mut().unwrap();
-    hold.holders = vec![b()];
+    hold.holders = [b()].into();
     hold.leave_alone(&[a()]);
     let Desired::Paused(pause) = paused_by(&[a(), b()]) else { unreachable!() };
     let holders = vec![Occurrence { enforce: true, ..a() }, b()];
-    let desired = Desired::Paused(Pause { holders, ..pause });
+    let desired = Desired::Paused(Pause { holders: holders.into(), ..pause });
     check(&saw(case, SyncState::Active, 160), &desired, 160, "released +released");
 }
 
@@ -625,7 +625,7 @@ fn a_key_that_moved_is_found_where_it_is_but_never_sent_elsewhere() {
 #[test]
 fn a_pause_lasts_as_long_as_windows_follow_one_another() {
     // `b` follows `a` without a gap, and does not hold the sync yet.
-    let desired = Desired::Paused(Pause { holders: vec![a()], until: at(300) });
+    let desired = Desired::Paused(Pause { holders: [a()].into(), until: at(300) });
     let step = decide(&saw(unheld(), SyncState::Active, 150), &desired, 150);
     let Step::Pause { hold, until } = &step else { panic!("{step:?}") };
     assert_eq!((hold.resume_by, *until), (at(300), at(300)));

@@ -12,7 +12,7 @@ fn to_start(number: u128) -> Hold {
     hold.runs.after = After::Start(0);
     hold.runs.next = Some(at(OPENS + 60));
     hold.runs.resumed = Some(at(CLOSES));
-    hold.holders[0].runs.catch_up = true;
+    Arc::make_mut(&mut hold.holders)[0].runs.catch_up = true;
     hold
 }
 
@@ -182,7 +182,7 @@ fn a_resume_is_owed_now_from_the_end_of_what_holds_a_sync_until_it_is_confirmed(
     // Somebody decided against what holds it.
     for state in [HoldState::Pausing, HoldState::Held] {
         let mut decided = row(state);
-        decided.left_alone.clone_from(&decided.holders);
+        decided.left_alone = decided.holders.to_vec();
         assert!(reconciler(vec![decided], windows()).owes_due_resumes(moment(CLOSES - 1)), "{state:?}");
     }
     assert!(!keeping(&[1]).owes_due_resumes(moment(CLOSES)), "without a row");

@@ -158,8 +158,12 @@ fn only_what_that_occurrence_holds_keeps_it_from_being_told() {
         told_with(hold, plain())
     };
     assert_eq!(with(|_| ()), [], "another sync of it is held");
-    assert_eq!(with(|it| it.holders[0].opens = at(OPENS - 86_400)), is_told, "that was the day before");
-    assert_eq!(with(|it| it.holders[0].window = "other".into()), is_told);
+    assert_eq!(
+        with(|it| Arc::make_mut(&mut it.holders)[0].opens = at(OPENS - 86_400)),
+        is_told,
+        "that was the day before"
+    );
+    assert_eq!(with(|it| Arc::make_mut(&mut it.holders)[0].window = "other".into()), is_told);
     assert_eq!(with(|it| it.state = HoldState::Settling), is_told, "that one is through");
     assert_eq!(with(|it| it.state = HoldState::Skipped), is_told);
     // Its window is open still, or again.
@@ -182,7 +186,7 @@ fn who_is_held_by_others_still_is_named_at_the_end_of_a_window() {
     let served = |number, state: HoldState| {
         let mut hold = held(number);
         (hold.state, hold.name) = (state, Some(format!("Sync {number}")));
-        (hold.holders, hold.served) = (vec![other.clone()], vec![night.clone()]);
+        (hold.holders, hold.served) = ([other.clone()].into(), vec![night.clone()]);
         hold
     };
     let later = Occurrence { opens: at(OPENS - 86_400), ..night.clone() };
@@ -239,7 +243,7 @@ fn without_a_configuration_a_window_is_over_when_it_was_last_known_to_close() {
         window: "night".into(),
         fingerprint: String::new(),
         seen_until: at(OPENS),
-        open: held(1).holders.pop(),
+        open: held(1).holders.first().cloned(),
     };
     let mut it = Reconciler::new(vec![], vec![watch], None, fastrand::Rng::with_seed(1));
     it.remember_reports(vec![report()]);

@@ -103,6 +103,24 @@ fn a_renamed_window_keeps_its_syncs_paused() {
 }
 
 #[test]
+fn what_may_surprise_about_the_file_of_a_start_is_told_once() {
+    let night = Night::new();
+    let past = Window::new("past", soon(-FAR)..soon(-FAR + 60.0)).of(&[CONTACTS]);
+    let coming = Window::new("coming", soon(FAR)..soon(FAR + 60.0)).of(&[CONTACTS]);
+    night.write(&[past, coming.clone()]);
+    let daemon = night.start();
+    let told = || {
+        let log = std::fs::read_to_string(night.path("log")).unwrap_or_default();
+        log.matches("window `past`: it lies in the past").count()
+    };
+    night.until("the log tells of it", |_| told() > 0);
+    night.write(&[coming]);
+    night.run(&["reload"], 0);
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(told(), 1);
+}
+
+#[test]
 fn a_broken_file_changes_nothing_until_it_is_mended() {
     let night = Night::new();
     let span = soon(2.0)..soon(5.0);

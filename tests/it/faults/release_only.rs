@@ -46,7 +46,7 @@ fn owed(place: &Place, id: Uuid, due: DateTime<Utc>) -> Uuid {
         name: Some("Contacts".to_owned()),
         organization: Arc::new(organization),
         state: HoldState::Held,
-        holders: vec![holder],
+        holders: [holder].into(),
         served: vec![],
         left_alone: vec![],
         since: now,

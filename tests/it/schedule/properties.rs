@@ -352,7 +352,7 @@ proptest! {
             match desired {
                 Desired::Running => prop_assert!(holders.is_empty(), "{sync}: {holders:?}"),
                 Desired::Paused(pause) => {
-                    prop_assert_eq!(&pause.holders, &holders);
+                    prop_assert_eq!(&*pause.holders, &*holders);
                     let enforce = holders.iter().any(|it| {
                         calendar.window(it.window.as_str()).unwrap().on_manual_resume == OnManualResume::Enforce
                     });

@@ -387,7 +387,7 @@ fn another_process_goes_by_the_row() {
 fn catching_up() -> Case {
     let mut case = resumed();
     let runs = RunPolicy { catch_up: true, ..RunPolicy::default() };
-    case.hold.as_mut().unwrap().holders = vec![Occurrence { runs, ..a() }];
+    case.hold.as_mut().unwrap().holders = [Occurrence { runs, ..a() }].into();
     case
 }
 
@@ -430,7 +430,7 @@ fn a_start_is_tried_three_times_each_after_a_look() {
 fn a_missed_run_is_made_up_for_though_another_holder_outlasts_the_window_that_asks() {
     let mut case = catching_up();
     let hold = case.hold.as_mut().unwrap();
-    hold.served = std::mem::replace(&mut hold.holders, vec![b()]);
+    hold.served = std::mem::replace(&mut hold.holders, [b()].into()).to_vec();
     let active = Ok(proof(SyncState::Active, Frequency::ByTime, Some(3600), Some(90)));
     check(&heard(case, Errand::Prove, 201, active), &Desired::Running, 201, "settling, Start(0)");
 }

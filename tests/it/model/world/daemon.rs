@@ -86,7 +86,7 @@ impl World {
         };
         if plant == Plant::NoResumeBy && process.in_force.is_none() && self.row.is_some() {
             let holders = self.occurrences(File::Both);
-            desired = Desired::Paused(Pause { holders, until: at(1000) });
+            desired = Desired::Paused(Pause { holders: holders.into(), until: at(1000) });
         }
         let mut planted = desired.clone();
         plant_into_desired(&mut planted, &process, plant);

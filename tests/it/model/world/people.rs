@@ -16,7 +16,7 @@ impl World {
         let Some(process) = self.process.clone() else { return };
         let mut ended = match self.desired(&process) {
             Desired::Running => vec![],
-            Desired::Paused(pause) => pause.holders,
+            Desired::Paused(pause) => pause.holders.to_vec(),
         };
         if let Some(hold) = process.case.hold.as_ref().filter(|it| it.state.owes_resume()) {
             let more: Vec<_> =

@@ -1,5 +1,6 @@
 //! Mistakes made on purpose.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use intermission::domain::calendar::Desired;
@@ -82,7 +83,7 @@ impl World {
             }
             (Plant::PausedAfterTheWait, Step::Rest { .. }) if self.has_waited_too_long(case, desired) => {
                 let mut hold = case.new_hold(&organization(), HoldState::Pausing, at(self.wall));
-                hold.holders = self.occurrences(File::Both);
+                hold.holders = self.occurrences(File::Both).into();
                 hold.unsettled.pause = Some(up(self.uptime));
                 hold.resume_by = at(self.wall);
                 *step = Step::Pause { hold: Box::new(hold), until: at(1000) };
@@ -127,7 +128,7 @@ impl World {
 pub(super) fn plant_into_desired(desired: &mut Desired, process: &Process, plant: Plant) {
     let Desired::Paused(pause) = desired else { return };
     let is_new = process.case.hold.is_none();
-    for it in &mut pause.holders {
+    for it in Arc::make_mut(&mut pause.holders) {
         match plant {
             Plant::NoGate if is_new => it.runs.on_running = Some(OnRunning::Cancel),
             Plant::NoLimit => it.runs.limit = Duration::from_hours(24),

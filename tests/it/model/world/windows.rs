@@ -57,7 +57,7 @@ impl World {
                 until = until.max(it.closes);
             }
         }
-        Desired::Paused(Pause { holders, until })
+        Desired::Paused(Pause { holders: holders.into(), until })
     }
 
     pub(super) fn next_change(&self, process: &Process) -> Option<DateTime<Utc>> {
