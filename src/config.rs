@@ -192,13 +192,13 @@ impl Config {
 
 /// Reads a file and parses it. Blocks on the disk.
 pub fn load(path: &Path, cx: &Context<'_>) -> Result<Config, Rejected> {
-    let (config, unadvised) = load_in_haste(path, cx)?;
+    let (config, unadvised) = load_unadvised(path, cx)?;
     Ok(unadvised.advise(config))
 }
 
 /// The same without a look at what may surprise, which takes as long as all else: that
 /// can be had later.
-pub fn load_in_haste(path: &Path, cx: &Context<'_>) -> Result<(Config, Unadvised), Rejected> {
+pub fn load_unadvised(path: &Path, cx: &Context<'_>) -> Result<(Config, Unadvised), Rejected> {
     let name = path.display().to_string();
     let refuse = |text: &str, problem: String, mend: &str| {
         let source = Source::new(&name, text);
@@ -220,7 +220,7 @@ pub fn load_in_haste(path: &Path, cx: &Context<'_>) -> Result<(Config, Unadvised
     }
     match String::from_utf8(bytes) {
         Ok(text) => {
-            let (config, places) = parse_in_haste(&name, &text, cx)?;
+            let (config, places) = parse_unadvised(&name, &text, cx)?;
             Ok((config, Unadvised { name, text, places, now: cx.now }))
         }
         Err(error) => {
@@ -252,7 +252,7 @@ impl Unadvised {
 /// Parses the text of a file; `name` is what diagnostics call it. Reads key
 /// files, to tell early when one is not to be had.
 pub fn parse(name: &str, text: &str, cx: &Context<'_>) -> Result<Config, Rejected> {
-    let (config, places) = parse_in_haste(name, text, cx)?;
+    let (config, places) = parse_unadvised(name, text, cx)?;
     Ok(advised(config, name, text, &places, cx.now))
 }
 
@@ -266,9 +266,9 @@ fn advised(config: Config, name: &str, text: &str, places: &[Range<usize>], now:
 }
 
 /// A configuration, and where each of its windows begins.
-type Hasty = (Config, Vec<Range<usize>>);
+type Unwarned = (Config, Vec<Range<usize>>);
 
-fn parse_in_haste(name: &str, text: &str, cx: &Context<'_>) -> Result<Hasty, Rejected> {
+fn parse_unadvised(name: &str, text: &str, cx: &Context<'_>) -> Result<Unwarned, Rejected> {
     let source = Source::new(name, text);
     let (document, is_whole) = syntax::document(text, &source);
     let at_syntax = source.count();
@@ -299,7 +299,7 @@ fn read<'t>(
     source: &'t Source<'t>,
     cx: &Context<'_>,
     key_problems: &mut Vec<Diagnostic>,
-) -> Option<Hasty> {
+) -> Option<Unwarned> {
     let mut root = Table::root(document, source);
     if document.is_empty() {
         source.error(0..0, "the file is empty", "write at least one `[[window]]`; see `config/minimal.toml`");

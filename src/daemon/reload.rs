@@ -46,15 +46,18 @@ impl NotLoaded {
 /// Reads the file as it is now, with the time zone data as they are now. A key
 /// that is not to be had is as wrong as anything else in it.
 pub(super) fn load(path: &Path, now: DateTime<Utc>) -> Result<(Config, Tzdb), NotLoaded> {
-    let (config, unadvised, tzdb) = load_in_haste(path, now)?;
+    let (config, unadvised, tzdb) = load_unadvised(path, now)?;
     Ok((unadvised.advise(config), tzdb))
 }
 
 /// The same, and what may surprise is told later.
-pub(super) fn load_in_haste(path: &Path, now: DateTime<Utc>) -> Result<(Config, Unadvised, Tzdb), NotLoaded> {
+pub(super) fn load_unadvised(
+    path: &Path,
+    now: DateTime<Utc>,
+) -> Result<(Config, Unadvised, Tzdb), NotLoaded> {
     let tzdb = Tzdb::load(tzdir().as_deref())?;
     let context = Context { now, tzdb: &tzdb, environment: &key::process_environment };
-    let (config, unadvised) = config::load_in_haste(path, &context)?;
+    let (config, unadvised) = config::load_unadvised(path, &context)?;
     Ok((config.with_all_keys()?, unadvised, tzdb))
 }
 

@@ -21,7 +21,7 @@ use crate::web::api::Ask;
 
 use super::executor::Executor;
 use super::notifying::Notifying;
-use super::reload::{NotLoaded, describe, load_in_haste, warn_of};
+use super::reload::{NotLoaded, describe, load_unadvised, warn_of};
 use super::switched::Switched;
 use super::{Daemon, HEARD};
 
@@ -101,7 +101,7 @@ impl Start {
     pub fn open(self) -> Result<Daemon, StartError> {
         let clock = Clock::start();
         let now = clock.now();
-        let loaded = load_in_haste(&self.config, now.wall);
+        let loaded = load_unadvised(&self.config, now.wall);
         let config = loaded.as_ref().ok().map(|(config, ..)| config);
         let ledger_path = ledger_path(self.state.as_deref(), &self.config, config);
         if let (Err(rejected), Ok(false)) = (&loaded, ledger_path.try_exists()) {
