@@ -1,5 +1,6 @@
 //! `run`: the daemon.
 
+use std::io;
 use std::time::Duration;
 
 use clap::Args;
@@ -35,6 +36,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
+    make_room_for_descriptors();
     // Dropped last: it waits until the log is written.
     let _log = logging::start(arguments.log_format, &arguments.log)?;
     let start = Start { config: global.config.clone(), state: global.state.clone(), serve: !arguments.once };
@@ -51,6 +53,18 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
         }
         Ok(Exit::Success)
     })
+}
+
+/// So many file descriptors need no larger table.
+const DESCRIPTORS: i32 = 1024;
+
+/// Makes room for connections as long as there is one thread. When there are more, and
+/// the table has to grow, the kernel waits until no processor can still be reading the old
+/// one (`expand_fdtable` in its `fs/file.c`): some ten milliseconds, in which no request
+/// of a boundary leaves.
+fn make_room_for_descriptors() {
+    // Where the limit is lower, the table does not come to grow.
+    drop(rustix::io::fcntl_dupfd_cloexec(io::stderr(), DESCRIPTORS - 1));
 }
 
 /// What the failsafe timer runs. Where nothing was ever paused there is no
