@@ -184,6 +184,12 @@ impl Throttle {
         }
     }
 
+    /// A list is read beside, until then at the latest: the API counts its pages, which
+    /// have no place here.
+    pub fn crowd(&mut self, until: Uptime) {
+        self.pace.crowd(until);
+    }
+
     /// The key may have changed: try it at once.
     pub fn reset(&mut self) {
         self.auth.reset();

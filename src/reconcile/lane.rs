@@ -144,6 +144,16 @@ impl Lane {
         }
     }
 
+    /// A list is asked for, whose pages do not wait here.
+    pub(super) fn list_began(&mut self) {
+        self.throttle.crowd(Uptime::MAX);
+    }
+
+    /// It came, or failed. The API may count by the second.
+    pub(super) fn list_ended(&mut self, now: Uptime) {
+        self.throttle.crowd(now + Duration::from_secs(1));
+    }
+
     /// A request of `seat` came to its end; if it did well, `proof` that the
     /// key is accepted.
     pub(super) fn finished(

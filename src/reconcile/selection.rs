@@ -171,12 +171,14 @@ impl Reconciler {
     pub(super) fn list(&mut self, now: Moment, actions: &mut Vec<Action>) {
         let Some(in_force) = &self.in_force else { return };
         let Selections { ahead, listings, .. } = &mut self.selections;
+        let lanes = &mut self.lanes;
         for (name, ahead) in ahead {
             let Some((organization, _)) = in_force.organizations.get(name) else { continue };
             let listing = listings.entry(name.clone()).or_default();
             if listing.due(ahead, now).is_some_and(|at| at <= now.uptime) {
                 *listing = Listing { is_under_way: true, ..Listing::default() };
                 let kinds = ahead.kinds.iter().copied().collect();
+                lanes.entry(Arc::clone(organization)).or_default().list_began();
                 actions.push(Action::List { organization: Arc::clone(organization), kinds });
             }
         }
@@ -210,6 +212,9 @@ impl Reconciler {
         now: Moment,
     ) -> Vec<Action> {
         let mut actions = Vec::new();
+        if let Some(lane) = self.lanes.get_mut(organization) {
+            lane.list_ended(now.uptime);
+        }
         let listing = self.selections.listings.entry(organization.name.clone()).or_default();
         let last = Some(now).filter(|_| !listing.is_outdated);
         *listing = Listing { last, has_failed: listed.is_err(), ..Listing::default() };

@@ -68,7 +68,7 @@ impl Sweeps {
 impl Reconciler {
     /// Asks for the lists that are due.
     pub(super) fn sweep(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        let Self { in_force: Some(in_force), cases, sweeps: Sweeps(sweeps), rules, .. } = self else {
+        let Self { in_force: Some(in_force), cases, sweeps: Sweeps(sweeps), rules, lanes, .. } = self else {
             return;
         };
         if cases.len() < SWEPT_FROM {
@@ -97,6 +97,7 @@ impl Reconciler {
             if !it.kinds.is_empty() {
                 it.is_under_way = true;
                 let kinds = it.kinds.iter().copied().collect();
+                lanes.entry(Arc::clone(organization)).or_default().list_began();
                 actions.push(Action::Sweep { organization: Arc::clone(organization), kinds });
             }
         }
@@ -105,6 +106,9 @@ impl Reconciler {
     /// Takes note of a list that was read in place of looks.
     pub fn hear_sweep(&mut self, reply: SweepReply, now: Moment) {
         let SweepReply { organization, sent, result } = reply;
+        if let Some(lane) = self.lanes.get_mut(&organization) {
+            lane.list_ended(now.uptime);
+        }
         let Some(it) = self.sweeps.0.get_mut(&organization.name) else { return };
         it.is_under_way = false;
         let Ok(shown) = result else {

@@ -52,6 +52,8 @@ pub(super) struct Pace {
     // The last of them, or the end of that wait.
     last: Uptime,
     limit: Option<Limit>,
+    // Until then others ask, too, whose answers are not counted here.
+    crowded_until: Uptime,
 }
 
 #[derive(Debug)]
@@ -114,6 +116,11 @@ impl Pace {
         }
     }
 
+    /// Until then more is asked of the API than is counted here.
+    pub(super) fn crowd(&mut self, until: Uptime) {
+        self.crowded_until = until;
+    }
+
     /// The API turned a request away, and asks, or is given, that long.
     pub(super) fn refused(&mut self, now: Uptime, wait: Duration) {
         self.forget_what_is_older_than_a_second(now);
@@ -137,6 +144,10 @@ impl Pace {
         };
         let measured = accepted / within.as_secs_f64();
         self.limit = match (self.rate(now), self.limit.take()) {
+            // What was accepted of ours is not all that was. What is known is kept.
+            (Some(_), Some(limit)) if now < self.crowded_until => {
+                Some(Limit { refused_at: now, is_news: false, ..limit })
+            }
             // It does not explain the refusal: others may use the key, too.
             (Some(rate), Some(limit)) if accepted <= 0.0 || measured >= rate => {
                 Some(Limit { factor: limit.factor * LESS, refused_at: now, is_news: false, ..limit })

@@ -154,6 +154,19 @@ fn a_refusal_while_little_is_asked_for_holds_no_boundary_up() {
 }
 
 #[test]
+fn what_is_refused_because_of_a_list_beside_does_not_count() {
+    let mut throttle = throttle(64, None);
+    play(&mut throttle, Server::by_the_second(20, 20), 400, Uptime::ZERO);
+    // Four pages of a list each second.
+    throttle.crowd(Uptime::MAX);
+    let crowded = play(&mut throttle, Server::by_the_second(16, 20), 100, Duration::from_secs(100));
+    assert!(crowded.refused > 0, "the list was in nobody's way");
+    throttle.crowd(Duration::from_secs(150));
+    let after = play(&mut throttle, Server::by_the_second(20, 20), 400, Duration::from_secs(200));
+    assert!(after.took < millis(22_000), "took {:?}", after.took);
+}
+
+#[test]
 fn a_limit_that_is_raised_is_found() {
     let mut throttle = throttle(64, None);
     play(&mut throttle, Server::by_the_second(20, 20), 400, Uptime::ZERO);
