@@ -431,13 +431,12 @@ fn perform(
 }
 
 fn put_hold(transaction: &Transaction<'_>, hold: &Hold, versions: &mut Versions) -> rusqlite::Result<()> {
-    let organization = match versions.get(&hold.organization) {
-        Some(known) => *known,
-        None => {
-            let version = organization_version(transaction, &hold.organization)?;
-            versions.insert(Arc::clone(&hold.organization), version);
-            version
-        }
+    let organization = if let Some(known) = versions.get(&hold.organization) {
+        *known
+    } else {
+        let version = organization_version(transaction, &hold.organization)?;
+        versions.insert(Arc::clone(&hold.organization), version);
+        version
     };
     transaction
         .prepare_cached(
