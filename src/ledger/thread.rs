@@ -71,15 +71,15 @@ pub(super) fn run(
         }
     };
     let mut writer = Writer { store, tell };
-    let mut waiting = Vec::with_capacity(GROUP);
+    let mut waiting = Vec::new();
     while runtime.block_on(gather(&mut queue, &mut waiting)) {
-        if writer.serve(waiting.drain(..)).is_err() {
+        let mut requests = mem::take(&mut waiting).into_iter();
+        if writer.serve(&mut requests).is_err() {
             let Writer { store, tell } = writer;
-            // To close the store would be to touch the file again. Dropping
-            // the queue is what answers everyone that it has stopped, after those who
-            // are told why.
+            // To close the store would be to touch the file again. Dropping what still
+            // waits is what answers that it has stopped, after those who are told why.
             mem::forget(store);
-            drop(tell.send(Box::new(|| drop(queue))));
+            drop(tell.send(Box::new(|| drop((requests, queue)))));
             return;
         }
     }
@@ -116,11 +116,14 @@ struct Writer {
 impl Writer {
     /// Answers all of `requests`, in order. An error is fatal, and was told to whom
     /// it met.
-    fn serve(&mut self, requests: impl Iterator<Item = Request>) -> Result<()> {
+    fn serve(&mut self, requests: &mut impl Iterator<Item = Request>) -> Result<()> {
         let mut group = Vec::new();
         for request in requests {
-            if !matches!(request, Request::Commit(..)) {
-                self.commit(mem::take(&mut group))?;
+            if !matches!(request, Request::Commit(..))
+                && let Err(fatal) = self.commit(mem::take(&mut group))
+            {
+                self.tell(move || drop(request));
+                return Err(fatal);
             }
             match request {
                 Request::Commit(change, _, answer) => group.push((change, answer)),
@@ -220,6 +223,49 @@ mod tests {
         for (waiting, expected) in [(1, 1), (50, 1), (GROUP, 1), (GROUP + 1, 2), (10 * GROUP, 10)] {
             assert_eq!(commits(waiting), expected, "{waiting}");
         }
+    }
+
+    #[test]
+    fn who_hears_that_the_ledger_has_stopped_hears_it_after_those_who_hear_why() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        Store::open(&path).unwrap().close().unwrap();
+        let store = Store::open(&path).unwrap();
+        // Everything after the first page turns to noise under the open file.
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4096..].fill(0xa5);
+        let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut file, &bytes).unwrap();
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let change = Change::new().record(DateTime::UNIX_EPOCH, Event::new(EventKind::Paused));
+        let (commit, mut committed) = oneshot::channel();
+        let (flush, mut flushed) = oneshot::channel();
+        let (late, mut written_late) = oneshot::channel();
+        for request in [
+            Request::Commit(change, Urgency::AtOnce, commit),
+            Request::Flush(flush),
+            Request::Commit(Change::new(), Urgency::AtOnce, late),
+        ] {
+            assert!(queue.try_send(request).is_ok());
+        }
+        let (ending, _ended) = watch::channel(());
+        let (tell, mut told) = mpsc::unbounded_channel();
+        run(store, requests, tell, ending);
+
+        let is_waiting = Err(oneshot::error::TryRecvError::Empty);
+        assert!(matches!(flushed.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
+        assert_eq!(written_late.try_recv().map(drop), is_waiting);
+        told.try_recv().expect("why")();
+        let why = committed.try_recv().expect("an answer").expect_err("an error");
+        assert!(why.error.is_fatal() && why.change.events().count() == 1, "{why:?}");
+        assert!(matches!(flushed.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
+        while let Ok(tell) = told.try_recv() {
+            tell();
+        }
+        let has_stopped = Err(oneshot::error::TryRecvError::Closed);
+        assert!(matches!(flushed.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
+        assert_eq!(written_late.try_recv().map(drop), has_stopped);
+        assert!(queue.is_closed());
     }
 
     fn asked(urgency: Urgency) -> Request {
