@@ -59,6 +59,9 @@ fn what_will_trouble_a_window_is_told_before_it_opens() {
     let log = std::fs::read_to_string(night.path("log")).unwrap();
     assert!(log.contains("WARN  Before window `patching` opens at "), "{log}");
 
+    // That it was told may be written down a moment later: nobody waits for that.
+    night.until("it is in the ledger", |_| !night.history("preflight").is_empty());
+
     // Told once: not again after a reload, and not after a restart.
     let before = looks(&night, CONTACTS);
     night.run(&["reload"], 0);
