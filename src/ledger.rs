@@ -102,12 +102,8 @@ impl Ledger {
     ///
     /// If the future is dropped the change may be written all the same.
     pub async fn commit(&self, change: Change) -> Result<()> {
-        let (answer, answered) = oneshot::channel();
-        self.queue
-            .send(Request::Commit(change, Urgency::AtOnce, answer))
-            .await
-            .map_err(|_| LedgerError::Stopped)?;
-        answered.await.unwrap_or_else(|_| Err(NotWritten::stopped())).map_err(|it| it.error)
+        let written = self.ask(|answer| Request::Commit(change, Urgency::AtOnce, answer)).await?;
+        written.map_err(|it| it.error)
     }
 
     /// Takes `change` into the queue at once, behind all that was submitted
@@ -141,7 +137,7 @@ impl Ledger {
     pub async fn history(&self, query: HistoryQuery) -> Result<Vec<Entry>> {
         match self.path.clone() {
             Some(path) => beside(path, move |store| store.history(&query)).await,
-            None => self.ask(|answer| Request::History(Box::new(query), answer)).await,
+            None => self.ask(|answer| Request::History(Box::new(query), answer)).await?,
         }
     }
 
@@ -151,7 +147,7 @@ impl Ledger {
     pub async fn prune(&self, before: DateTime<Utc>) -> Result<usize> {
         let mut all = 0;
         loop {
-            let some = self.ask(|answer| Request::Prune(before, PRUNE_BATCH, answer)).await?;
+            let some = self.ask(|answer| Request::Prune(before, PRUNE_BATCH, answer)).await??;
             all += some;
             if some < PRUNE_BATCH {
                 return Ok(all);
@@ -161,7 +157,7 @@ impl Ledger {
 
     /// Waits until all that was asked for before is done.
     pub async fn flush(&self) -> Result<()> {
-        self.ask(Request::Flush).await
+        self.ask(Request::Flush).await?
     }
 
     /// How many transactions were committed: with many tasks far fewer than
@@ -178,11 +174,11 @@ impl Ledger {
         while ended.changed().await.is_ok() {}
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request) -> Result<T> {
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         self.queue.send(request(answer)).await.map_err(|_| LedgerError::Stopped)?;
         // Nobody answers: the store failed before the request's turn came.
-        answered.await.map_err(|_| LedgerError::Stopped)?
+        answered.await.map_err(|_| LedgerError::Stopped)
     }
 }
 

@@ -110,7 +110,7 @@ impl Zone {
 
     /// Seconds that clocks are ahead of UTC at this instant.
     pub fn offset_seconds(&self, at: DateTime<Utc>) -> i32 {
-        self.near().offset(at).unwrap_or_else(|| self.rules.to_offset(to_jiff(at)).seconds())
+        self.near().offset(at).unwrap_or_else(|| offset(&self.rules, at))
     }
 
     /// What the offset at this instant is called: `CEST`, or `+03`.
@@ -156,9 +156,8 @@ impl Near {
             [1_420_070_400, 2_524_608_000].map(|it| DateTime::UNIX_EPOCH + TimeDelta::seconds(it));
         let changes = rules.following(to_jiff(from)).map(|it| transition(rules, it.timestamp()));
         let changes = changes.take_while(|it| it.at < until).filter(|it| !it.shift.is_zero());
-        let offset = |at| rules.to_offset(to_jiff(at)).seconds();
-        let mut stretches = vec![(from, offset(from))];
-        stretches.extend(changes.map(|it| (it.at, offset(it.at))));
+        let mut stretches = vec![(from, offset(rules, from))];
+        stretches.extend(changes.map(|it| (it.at, offset(rules, it.at))));
         Self { stretches, until }
     }
 
@@ -198,11 +197,14 @@ impl Near {
     }
 }
 
+fn offset(rules: &TimeZone, at: DateTime<Utc>) -> i32 {
+    rules.to_offset(to_jiff(at)).seconds()
+}
+
 fn transition(rules: &TimeZone, at: Timestamp) -> Transition {
-    let offset = |at| rules.to_offset(to_jiff(at)).seconds();
     let at = from_jiff(at);
-    let before = offset(at - TimeDelta::nanoseconds(1));
-    Transition { at, shift: TimeDelta::seconds((offset(at) - before).into()) }
+    let before = offset(rules, at - TimeDelta::nanoseconds(1));
+    Transition { at, shift: TimeDelta::seconds((offset(rules, at) - before).into()) }
 }
 
 impl fmt::Display for Zone {
