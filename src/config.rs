@@ -192,8 +192,7 @@ impl Config {
 
 /// Reads a file and parses it. Blocks on the disk.
 pub fn load(path: &Path, cx: &Context<'_>) -> Result<Config, Rejected> {
-    let (config, unadvised) = load_unadvised(path, cx)?;
-    Ok(unadvised.advise(config))
+    load_unadvised(path, cx).map(advised)
 }
 
 /// The same without a look at what may surprise, which takes as long as all else: that
@@ -218,14 +217,10 @@ pub fn load_unadvised(path: &Path, cx: &Context<'_>) -> Result<(Config, Unadvise
     if bytes.len() as u64 > MOST_BYTES {
         return refuse("", format!("the file is larger than {} MiB", MOST_BYTES >> 20), "");
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => {
-            let (config, places) = parse_unadvised(&name, &text, cx)?;
-            Ok((config, Unadvised { name, text, places, now: cx.now }))
-        }
+    match str::from_utf8(&bytes) {
+        Ok(text) => parse_unadvised(&name, text, cx),
         Err(error) => {
-            let good = error.utf8_error().valid_up_to();
-            let good = str::from_utf8(&error.as_bytes()[..good]).unwrap_or_default();
+            let good = str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
             refuse(good, "the file is not UTF-8 from here on".to_owned(), "save it as UTF-8")
         }
     }
@@ -242,33 +237,30 @@ pub struct Unadvised {
 }
 
 impl Unadvised {
-    /// The configuration of this file with all warnings.
-    #[must_use]
-    pub fn advise(self, config: Config) -> Config {
-        advised(config, &self.name, &self.text, &self.places, self.now)
+    /// Looks ahead: what is found is among the configuration's warnings from then on, and
+    /// returned.
+    pub fn advise(self, config: &mut Config) -> Vec<Diagnostic> {
+        let source = Source::new(&self.name, &self.text);
+        advice::look_ahead(config.calendar.windows(), &self.places, &source, self.now);
+        let (found, _) = source.into_found();
+        config.warnings.extend(found.iter().cloned());
+        config.warnings.sort_by_key(|it| (it.span.start, it.severity));
+        found
     }
 }
 
 /// Parses the text of a file; `name` is what diagnostics call it. Reads key
 /// files, to tell early when one is not to be had.
 pub fn parse(name: &str, text: &str, cx: &Context<'_>) -> Result<Config, Rejected> {
-    let (config, places) = parse_unadvised(name, text, cx)?;
-    Ok(advised(config, name, text, &places, cx.now))
+    parse_unadvised(name, text, cx).map(advised)
 }
 
-fn advised(config: Config, name: &str, text: &str, places: &[Range<usize>], now: DateTime<Utc>) -> Config {
-    let source = Source::new(name, text);
-    advice::look_ahead(config.calendar.windows(), places, &source, now);
-    let mut warnings = config.warnings;
-    warnings.extend(source.into_found().0);
-    warnings.sort_by_key(|it| (it.span.start, it.severity));
-    Config { warnings, ..config }
+fn advised((mut config, unadvised): (Config, Unadvised)) -> Config {
+    unadvised.advise(&mut config);
+    config
 }
 
-/// A configuration, and where each of its windows begins.
-type Unwarned = (Config, Vec<Range<usize>>);
-
-fn parse_unadvised(name: &str, text: &str, cx: &Context<'_>) -> Result<Unwarned, Rejected> {
+fn parse_unadvised(name: &str, text: &str, cx: &Context<'_>) -> Result<(Config, Unadvised), Rejected> {
     let source = Source::new(name, text);
     let (document, is_whole) = syntax::document(text, &source);
     let at_syntax = source.count();
@@ -281,8 +273,9 @@ fn parse_unadvised(name: &str, text: &str, cx: &Context<'_>) -> Result<Unwarned,
     let (mut found, omitted) = source.into_found();
     match read {
         Some((config, places)) if !failed => {
+            let unadvised = Unadvised { name: name.to_owned(), text: text.to_owned(), places, now: cx.now };
             let fingerprint = fingerprint(text);
-            Ok((Config { warnings: found, key_problems, fingerprint, ..config }, places))
+            Ok((Config { warnings: found, key_problems, fingerprint, ..config }, unadvised))
         }
         _ => {
             found.extend(key_problems.into_iter().filter(|_| is_whole));
@@ -292,14 +285,14 @@ fn parse_unadvised(name: &str, text: &str, cx: &Context<'_>) -> Result<Unwarned,
     }
 }
 
-/// The tables of the file, in the order of the documentation. None is returned
-/// only if an error was noted.
+/// The tables of the file, in the order of the documentation, and where each window
+/// begins. None is returned only if an error was noted.
 fn read<'t>(
     document: &'t toml::de::DeTable<'t>,
     source: &'t Source<'t>,
     cx: &Context<'_>,
     key_problems: &mut Vec<Diagnostic>,
-) -> Option<Unwarned> {
+) -> Option<(Config, Vec<Range<usize>>)> {
     let mut root = Table::root(document, source);
     if document.is_empty() {
         source.error(0..0, "the file is empty", "write at least one `[[window]]`; see `config/minimal.toml`");

@@ -46,8 +46,9 @@ impl NotLoaded {
 /// Reads the file as it is now, with the time zone data as they are now. A key
 /// that is not to be had is as wrong as anything else in it.
 pub(super) fn load(path: &Path, now: DateTime<Utc>) -> Result<(Config, Tzdb), NotLoaded> {
-    let (config, unadvised, tzdb) = load_unadvised(path, now)?;
-    Ok((unadvised.advise(config), tzdb))
+    let (mut config, unadvised, tzdb) = load_unadvised(path, now)?;
+    unadvised.advise(&mut config);
+    Ok((config, tzdb))
 }
 
 /// The same, and what may surprise is told later.
@@ -79,7 +80,7 @@ fn reloaded(config: &Config, warnings: Vec<String>) -> Reloaded {
 }
 
 /// Logs what deserves a second look, a line each.
-pub(super) fn warn_of<'a>(warnings: impl IntoIterator<Item = &'a Diagnostic>) {
+pub(super) fn warn_of(warnings: &[Diagnostic]) {
     for warning in warnings {
         let rendered = warning.render(false);
         warn!("{}", rendered.lines().next().unwrap_or_default());
@@ -90,12 +91,9 @@ impl Daemon {
     /// Tells what may surprise about the file that a start has put into force: nobody
     /// waits for that.
     pub(super) fn advise(&mut self) {
-        let Some(unadvised) = self.unadvised.take() else { return };
-        let Some(config) = self.config.take() else { return };
-        let told = config.warnings.clone();
-        let config = unadvised.advise(config);
-        warn_of(config.warnings.iter().filter(|it| !told.contains(it)));
-        self.config = Some(config);
+        if let Some((unadvised, config)) = self.unadvised.take().zip(self.config.as_mut()) {
+            warn_of(&unadvised.advise(config));
+        }
     }
 
     /// Reads the file again. What is wrong with it changes nothing that is in
