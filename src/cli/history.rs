@@ -1,5 +1,6 @@
 //! `history`: the journal, newest last, from the daemon or from the ledger.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +13,7 @@ use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, file, scree
 use crate::clock;
 use crate::daemon;
 use crate::domain::zone::Zone;
-use crate::web::api::{HistoryRequest, JournalLine};
+use crate::web::api::{HistoryRequest, JournalLine, MOST_LINES};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -54,17 +55,17 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     let zone = file::zone(global);
     let request = request(arguments, &zone)?;
     let journal = Journal { global, socket: Socket::of(global)? };
+    let shown = Shown { format: arguments.format.format, zone: &zone };
     block_on(async {
-        let lines = journal.lines(&request, true).await?;
-        Shown { format: arguments.format.format, zone: &zone }.print(&lines)?;
-        if let (true, Some(window)) = (lines.is_empty(), &arguments.window) {
+        // Nothing of what comes after this is missed.
+        let newest = if arguments.follow { journal.newest().await? } else { None };
+        let last = journal.show(&request, &shown).await?;
+        if let (None, Some(window)) = (last, &arguments.window) {
             journal.doubt(window).await?;
         }
         if arguments.follow {
-            let last = lines.last().map(|it| it.entry);
-            let shown = Shown { format: arguments.format.format, zone: &zone };
             tokio::select! {
-                ended = follow(&journal, request, last, arguments.retry, &shown) => ended?,
+                ended = follow(&journal, request, last.max(newest), arguments.retry, &shown) => ended?,
                 _ = tokio::signal::ctrl_c() => {}
             }
         }
@@ -87,8 +88,8 @@ fn request(arguments: &Arguments, zone: &Zone) -> Result<HistoryRequest, Failure
         sync: arguments.sync.clone(),
         window: arguments.window.clone(),
         event: arguments.event.clone(),
-        after: None,
         limit,
+        ..HistoryRequest::default()
     })
 }
 
@@ -101,13 +102,14 @@ async fn follow(
     waits: bool,
     shown: &Shown<'_>,
 ) -> Result<(), Failure> {
+    let mut wait = PERIOD;
     loop {
-        tokio::time::sleep(PERIOD).await;
+        tokio::time::sleep(wait).await;
         if screen::nobody_reads() {
             return Ok(());
         }
         // An empty journal counts from 1.
-        let request = HistoryRequest { after: last.or(Some(0)), limit: None, ..request.clone() };
+        let request = page(&request, last.unwrap_or(0));
         let (lines, gone) = match journal.socket.history(&request).await {
             Err(failure) if failure.is_unreachable() => {
                 let left = journal.in_ledger(&request);
@@ -116,11 +118,17 @@ async fn follow(
             answer => (answer?, None),
         };
         last = lines.last().map(|it| it.entry).or(last);
+        wait = if lines.len() < MOST_LINES { PERIOD } else { Duration::ZERO };
         shown.print(&lines)?;
         if let Some(gone) = gone {
             return Err(gone);
         }
     }
+}
+
+/// The next lines after this entry, as many as come at once.
+fn page(request: &HistoryRequest, after: i64) -> HistoryRequest {
+    HistoryRequest { after: Some(after), limit: Some(MOST_LINES), oldest_first: true, ..request.clone() }
 }
 
 /// The journal, wherever it can be read.
@@ -130,6 +138,50 @@ struct Journal<'a> {
 }
 
 impl Journal<'_> {
+    /// Shows what is asked for, and gives its last entry. However long the journal is,
+    /// nobody has all of it in memory, unless so many of the newest are asked for.
+    async fn show(&self, request: &HistoryRequest, shown: &Shown<'_>) -> Result<Option<i64>, Failure> {
+        if let Some(limit) = request.limit {
+            let lines = self.newest_lines(request, limit).await?;
+            shown.print(&lines)?;
+            return Ok(lines.last().map(|it| it.entry));
+        }
+        let mut last = None;
+        loop {
+            let lines = self.lines(&page(request, last.unwrap_or(0)), last.is_none()).await?;
+            shown.print(&lines)?;
+            last = lines.last().map(|it| it.entry).or(last);
+            if lines.len() < MOST_LINES {
+                return Ok(last);
+            }
+        }
+    }
+
+    /// The newest so many, in order.
+    async fn newest_lines(&self, request: &HistoryRequest, limit: usize) -> Result<Vec<JournalLine>, Failure> {
+        let mut pages = VecDeque::new();
+        let mut left = limit;
+        let mut before = None;
+        loop {
+            let request = HistoryRequest { before, limit: Some(left.min(MOST_LINES)), ..request.clone() };
+            let lines = self.lines(&request, before.is_none()).await?;
+            left = left.saturating_sub(lines.len());
+            before = lines.first().map(|it| it.entry);
+            let is_last = lines.len() < MOST_LINES || left == 0;
+            pages.push_front(lines);
+            if is_last {
+                return Ok(pages.into_iter().flatten().collect());
+            }
+        }
+    }
+
+    /// The newest entry of all.
+    async fn newest(&self) -> Result<Option<i64>, Failure> {
+        let request = HistoryRequest { limit: Some(1), ..HistoryRequest::default() };
+        Ok(self.lines(&request, false).await?.last().map(|it| it.entry))
+    }
+
+    /// What the daemon answers, or in its absence the ledger.
     async fn lines(&self, request: &HistoryRequest, tells: bool) -> Result<Vec<JournalLine>, Failure> {
         match self.socket.history(request).await {
             Err(failure) if failure.is_unreachable() => self.offline(request, failure, tells),

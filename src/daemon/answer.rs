@@ -10,8 +10,8 @@ use crate::domain::zone::Zone;
 use crate::ledger::{Entry, HistoryQuery, Ledger, SyncFilter};
 use crate::reconcile::{OrderReport, Resumed, Selection};
 use crate::web::api::{
-    Ask, DaemonStatus, ForgetRequest, Forgotten, HistoryRequest, JournalLine, NamedSync, Names, Refusal,
-    ResumeAnswer, ResumeRequest, ResumedSync, Snapshot, Status,
+    Ask, DaemonStatus, ForgetRequest, Forgotten, HistoryRequest, JournalLine, MOST_LINES, NamedSync, Names,
+    Refusal, ResumeAnswer, ResumeRequest, ResumedSync, Snapshot, Status,
 };
 
 use tokio::sync::oneshot;
@@ -268,7 +268,7 @@ impl From<Entry> for JournalLine {
     }
 }
 
-/// The journal's part that is asked for. Offline the command line reads the
+/// The journal's part that is asked for, or a page of it. Offline the command line reads the
 /// ledger with the same words.
 pub fn query(request: &HistoryRequest) -> Result<HistoryQuery, Refusal> {
     let events = match &request.event {
@@ -286,8 +286,9 @@ pub fn query(request: &HistoryRequest) -> Result<HistoryQuery, Refusal> {
         window: request.window.as_deref().map(Name::from),
         events,
         after_id: request.after,
-        limit: request.limit,
-        newest_first: true,
+        before_id: request.before,
+        limit: Some(request.limit.unwrap_or(MOST_LINES).min(MOST_LINES)),
+        newest_first: !request.oldest_first,
     })
 }
 

@@ -41,6 +41,8 @@ pub struct HistoryQuery {
     pub events: Vec<EventKind>,
     /// Written after the entry of this id: what came since, for who follows.
     pub after_id: Option<i64>,
+    /// Written before the entry of this id, for who turns the pages back.
+    pub before_id: Option<i64>,
     /// No more than so many.
     pub limit: Option<usize>,
     /// Whether `limit` keeps the newest rather than the oldest. The answer is
@@ -92,6 +94,9 @@ impl HistoryQuery {
         }
         if let Some(id) = self.after_id {
             and("id > ?", id.into());
+        }
+        if let Some(id) = self.before_id {
+            and("id < ?", id.into());
         }
         if let Some(window) = &self.window {
             and("\"window\" = ?", window.as_str().to_owned().into());

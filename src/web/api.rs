@@ -185,6 +185,10 @@ impl Snapshot {
     }
 }
 
+/// Most lines of the journal in one answer. It can be far longer than the memory of a
+/// daemon should be: who wants more turns the pages.
+pub const MOST_LINES: usize = 1000;
+
 /// Which part of the journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryRequest {
@@ -206,9 +210,15 @@ pub struct HistoryRequest {
     /// Only entries after this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<i64>,
-    /// At most so many, the newest.
+    /// Only entries before this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<i64>,
+    /// At most so many, the newest; never more than [`MOST_LINES`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// The oldest instead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub oldest_first: bool,
 }
 
 /// One line of the journal, as `history --format json` prints it.

@@ -37,9 +37,8 @@ const PACE: Duration = Duration::from_millis(20);
 /// A loop that does not answer within this time is not well.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Of the journal, the page shows so much, and the API no more than this.
+/// Of the journal, the page shows so much.
 const SHOWN: usize = 25;
-const MOST_LINES: usize = 1000;
 
 /// The longest span that is looked ahead.
 const MOST_DAYS: i64 = 92;
@@ -334,8 +333,6 @@ async fn status(State(source): State<Arc<Source>>) -> Answer {
 }
 
 async fn history(State(source): State<Arc<Source>>, Query(request): Query<HistoryRequest>) -> Answer {
-    let limit = Some(request.limit.unwrap_or(MOST_LINES).min(MOST_LINES));
-    let request = HistoryRequest { limit, ..request };
     let _turn = source.turn.lock().await;
     Ok(json(ask(source.asks.clone(), |reply| Ask::History { request, reply }).await??))
 }

@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
+use intermission::domain::event::{Event, EventKind};
+use intermission::ledger::{Change, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -97,5 +99,49 @@ fn an_entry_tells_why_and_by_whom() {
         .run(&["history", "--event", "operator_resume"])
         .with(0)
         .says(&["test  (CHG-1234)  none -> released"]);
+    drop(daemon);
+}
+
+#[test]
+fn a_long_journal_comes_page_by_page_with_a_daemon_and_without() {
+    const ENTRIES: i64 = 2_500;
+    let place = Place::with(WINDOW);
+    let now = intermission::clock::wall();
+    let entry = |nth: i64| {
+        let event = Event { detail: Some(nth.to_string()), ..Event::new(EventKind::WindowMissed) };
+        Change::new().record(now - chrono::TimeDelta::seconds(ENTRIES - nth), event)
+    };
+    let mut store = Store::open(&place.path("ledger.db")).unwrap();
+    store.apply(&(0..ENTRIES).map(entry).collect::<Vec<_>>()).unwrap();
+    store.close().unwrap();
+
+    let told = |more: &[&str]| -> Vec<i64> {
+        let arguments = [&["history", "--event", "window_missed", "--format", "json"], more].concat();
+        let out = place.run(&arguments).with(0).out;
+        let lines = out.lines().map(|it| serde_json::from_str::<Value>(it).unwrap());
+        lines.map(|it| it["detail"].as_str().unwrap().parse().unwrap()).collect()
+    };
+    let check = || {
+        assert_eq!(told(&[]), (0..ENTRIES).collect::<Vec<_>>());
+        for limit in [0, 1, 1_000, 1_001, 2_000, 2_499, 2_500, 9_999] {
+            let newest: Vec<_> = (0.max(ENTRIES - limit)..ENTRIES).collect();
+            assert_eq!(told(&["--limit", &limit.to_string()]), newest, "{limit}");
+        }
+    };
+    check();
+    let daemon = Daemon::start(&place);
+    check();
+    // Who follows gets all that is asked for, and then what comes.
+    let (mut child, lines) = follow(&place, &["--since", "2h ago"]);
+    let mut lines = lines.map(|it| serde_json::from_str::<Value>(&it.unwrap()).unwrap());
+    for nth in 0..ENTRIES {
+        assert_eq!(lines.next().unwrap()["detail"], nth.to_string());
+    }
+    assert_eq!(lines.next().unwrap()["event"], "daemon_started");
+    assert_eq!(lines.next().unwrap()["event"], "config_loaded");
+    place.run(&["reload"]).with(0);
+    assert_eq!(lines.next().unwrap()["event"], "config_loaded");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
     drop(daemon);
 }
