@@ -39,7 +39,7 @@ pub use answer::query;
 pub use start::{Start, StartError, ledger_path, named_socket, socket_path, tzdir};
 pub use wake::Signals;
 
-use executor::{Executor, Heard};
+use executor::{Executor, Heard, Written};
 use notifying::{Health, Notifying};
 use switched::Switched;
 use wake::Wake;
@@ -223,7 +223,9 @@ impl Daemon {
         self.sleep_until_next(now)
     }
 
-    fn carry_out(&mut self, actions: Vec<Action>) {
+    /// Sets actions going, and gives what becomes of those that are only writes.
+    fn carry_out(&mut self, actions: Vec<Action>) -> Vec<Written> {
+        let mut writes = Vec::new();
         for mut action in actions {
             if let Action::Write { change } = &mut action {
                 change.describe(|window| {
@@ -236,8 +238,9 @@ impl Daemon {
                     self.notifying.wrote();
                 }
             }
-            self.executor.carry_out(action);
+            writes.extend(self.executor.carry_out(action));
         }
+        writes
     }
 
     fn hear(&mut self, heard: Heard) -> Result<(), RunError> {

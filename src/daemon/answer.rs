@@ -7,7 +7,7 @@ use crate::domain::event::EventKind;
 use crate::domain::operator::is_order;
 use crate::domain::sync::{Name, SyncRef, find_sync};
 use crate::domain::zone::Zone;
-use crate::ledger::{Entry, HistoryQuery, Ledger, SyncFilter};
+use crate::ledger::{Entry, HistoryQuery, LedgerError, SyncFilter};
 use crate::reconcile::{OrderReport, Resumed, Selection};
 use crate::web::api::{
     Ask, DaemonStatus, ForgetRequest, Forgotten, HistoryRequest, JournalLine, MOST_LINES, NamedSync, Names,
@@ -17,6 +17,8 @@ use crate::web::api::{
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::executor::Written;
+use super::orders::Obeyed;
 use super::{Daemon, telling};
 
 impl Daemon {
@@ -43,25 +45,36 @@ impl Daemon {
             },
             Ask::Reload { reply } => drop(reply.send(self.reload())),
             Ask::Resume { request, by, reply } => {
-                let answer = self.resume(&request, &by);
-                tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
+                let obeyed = self.resume(&request, &by);
+                self.obey(obeyed, reply);
             }
             Ask::Pause { request, by, reply } => {
-                let answer = self.pause(&request, by);
-                tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
+                let obeyed = self.pause(&request, by);
+                self.obey(obeyed, reply);
             }
             Ask::Extend { request, by, reply } => {
-                let answer = self.extend(&request, by);
-                tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
+                let obeyed = self.extend(&request, by);
+                self.obey(obeyed, reply);
             }
             Ask::Exempt { request, by, reply } => {
-                let answer = self.exempt(&request, by);
-                tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
+                let obeyed = self.exempt(&request, by);
+                self.obey(obeyed, reply);
             }
             Ask::Why { sync, reply } => drop(reply.send(self.why(&sync))),
             Ask::Forget { request, by, reply } => {
-                let answer = self.forget(&request, &by);
-                tokio::spawn(answer_durably(self.ledger.clone(), answer, reply));
+                let obeyed = self.forget(&request, &by);
+                self.obey(obeyed, reply);
+            }
+        }
+    }
+
+    /// Does what an operator asked for. What is confirmed is durable.
+    fn obey<T: Send + 'static>(&mut self, obeyed: Obeyed<T>, reply: oneshot::Sender<Result<T, Refusal>>) {
+        match obeyed {
+            Err(refusal) => drop(reply.send(Err(refusal))),
+            Ok((answer, actions)) => {
+                let writes = self.carry_out(actions);
+                tokio::spawn(async move { drop(reply.send(written(writes).await.map(|()| answer))) });
             }
         }
     }
@@ -144,7 +157,7 @@ impl Daemon {
         }
     }
 
-    fn resume(&mut self, request: &ResumeRequest, by: &str) -> Result<ResumeAnswer, Refusal> {
+    fn resume(&mut self, request: &ResumeRequest, by: &str) -> Obeyed<ResumeAnswer> {
         let selection = self.selection(request)?;
         if let Selection::Window(name) = &selection
             && is_order(name)
@@ -153,23 +166,20 @@ impl Daemon {
         }
         let now = self.clock.now();
         let (resumed, actions) = self.reconciler.resume(&selection, by, request.reason.as_deref(), now);
-        self.carry_out(actions);
-        Ok(ResumeAnswer {
-            syncs: resumed.into_iter().map(ResumedSync::from).collect(),
-            ..ResumeAnswer::default()
-        })
+        let syncs = resumed.into_iter().map(ResumedSync::from).collect();
+        Ok((ResumeAnswer { syncs, ..ResumeAnswer::default() }, actions))
     }
 
     /// Ends what an operator asked for, by its name.
-    fn end_order(&mut self, name: &Name, by: &str, reason: Option<&str>) -> Result<ResumeAnswer, Refusal> {
+    fn end_order(&mut self, name: &Name, by: &str, reason: Option<&str>) -> Obeyed<ResumeAnswer> {
         let ended = self.reconciler.end_order(name, by, reason, self.clock.now());
         let (ended, actions) = ended.ok_or_else(|| no_order(name))?;
-        self.carry_out(actions);
-        Ok(ResumeAnswer {
+        let answer = ResumeAnswer {
             order: Some(OrderReport::from(&ended.order)),
             closes: ended.closes,
             syncs: ended.syncs.into_iter().map(ResumedSync::from).collect(),
-        })
+        };
+        Ok((answer, actions))
     }
 
     /// The sync that an operator means.
@@ -200,14 +210,13 @@ impl Daemon {
         }
     }
 
-    fn forget(&mut self, request: &ForgetRequest, by: &str) -> Result<Forgotten, Refusal> {
+    fn forget(&mut self, request: &ForgetRequest, by: &str) -> Obeyed<Forgotten> {
         let sync = self.find(&request.sync)?;
         let actions = self
             .reconciler
             .forget(&sync, by, self.clock.now())
             .map_err(|error| Refusal::Conflict { message: error.to_string() })?;
-        self.carry_out(actions);
-        Ok(Forgotten { sync: sync.to_string() })
+        Ok((Forgotten { sync: sync.to_string() }, actions))
     }
 }
 
@@ -217,17 +226,23 @@ fn no_order(name: &Name) -> Refusal {
     }
 }
 
-/// What an operator is told is durable.
-async fn answer_durably<T>(
-    ledger: Ledger,
-    answer: Result<T, Refusal>,
-    reply: oneshot::Sender<Result<T, Refusal>>,
-) {
-    let answer = match (answer, ledger.flush().await) {
-        (Ok(_), Err(error)) => Err(Refusal::Ledger { message: error.to_string() }),
-        (answer, _) => answer,
-    };
-    drop(reply.send(answer));
+/// Once all of it is on disk; or what is so where it is not.
+async fn written(writes: Vec<Written>) -> Result<(), Refusal> {
+    for write in writes {
+        // That a task broke ends the daemon.
+        match write.await.unwrap_or(Err(LedgerError::Stopped)) {
+            Ok(()) => {}
+            Err(error) if error.is_fatal() => return Err(Refusal::Ledger { message: error.to_string() }),
+            Err(error) => {
+                let message = format!(
+                    "it counts from now on, but it is not on disk, and a restart would forget it: {error}. \
+                     It is written as soon as the ledger takes writes again"
+                );
+                return Err(Refusal::Ledger { message });
+            }
+        }
+    }
+    Ok(())
 }
 
 impl From<Resumed> for ResumedSync {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ use crate::domain::selection::Seen;
 use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::{Failure, FailureKind, Verdict};
 use crate::key;
-use crate::ledger::{Change, Ledger, NotWritten, Urgency};
+use crate::ledger::{Change, Ledger, LedgerError, NotWritten, Urgency};
 use crate::metrics::{Metrics, Operation};
 use crate::polytomic::{Client, Limits, Looked};
 use crate::reconcile::{Action, ErrandReply, Outcome, Reply, ScoutReply, SweepReply};
@@ -46,6 +47,9 @@ pub(super) enum Heard {
     /// A task panicked, so that something will never be answered.
     Broken,
 }
+
+/// What becomes of a write. The loop hears of it too if it fails.
+pub(super) type Written = JoinHandle<Result<(), LedgerError>>;
 
 /// Tells the loop when a task panics: what it was about would stay under way
 /// for ever.
@@ -92,10 +96,11 @@ impl Executor {
         }
     }
 
-    /// Sets an action going. Writes enter the ledger's queue here, in order.
-    pub(super) fn carry_out(&mut self, action: Action) {
+    /// Sets an action going. Writes enter the ledger's queue here, in order. Of one
+    /// that is only a write comes what became of it.
+    pub(super) fn carry_out(&mut self, action: Action) -> Option<Written> {
         match action {
-            Action::Write { change } | Action::WriteAgain { change } => self.write(change),
+            Action::Write { change } | Action::WriteAgain { change } => return Some(self.write(change)),
             Action::List { organization, kinds } => self.list(organization, kinds),
             Action::Sweep { organization, kinds } => self.sweep(organization, kinds),
             Action::Look { sync, organization } => match self.client(&organization) {
@@ -124,6 +129,7 @@ impl Executor {
                 }
             },
         }
+        None
     }
 
     /// Opens connections ahead of time.
@@ -192,17 +198,18 @@ impl Executor {
         });
     }
 
-    fn write(&self, change: Change) {
+    fn write(&self, change: Change) -> Written {
         // What became of a sync is to be known whenever we crash. What is told of a window
         // can wait for the first row of its syncs.
         let urgency = if change.sync().is_some() { Urgency::AtOnce } else { Urgency::Along };
         let written = self.ledger.submit(change, urgency);
         let heard = self.heard.clone();
         self.spawn(async move {
-            if let Err(not_written) = written.await {
-                let _ = heard.send(Heard::NotWritten(Box::new(not_written))).await;
-            }
-        });
+            let Err(not_written) = written.await else { return Ok(()) };
+            let error = not_written.error.clone();
+            let _ = heard.send(Heard::NotWritten(Box::new(not_written))).await;
+            Err(error)
+        })
     }
 
     fn look(&self, client: Client, sync: SyncRef, organization: Arc<Organization>) {
@@ -317,12 +324,12 @@ impl Executor {
         });
     }
 
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         let alarm = Alarm(self.heard.clone());
         tokio::spawn(async move {
             let _alarm = alarm;
-            work.await;
-        });
+            work.await
+        })
     }
 
     /// There is no way to reach the organization with an errand.

@@ -10,10 +10,13 @@ use uuid::Uuid;
 use crate::domain::operator;
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::window::Occurrence;
-use crate::reconcile::{OrderReport, Terms, Why};
+use crate::reconcile::{Action, OrderReport, Terms, Why};
 use crate::web::api::{ExemptRequest, ExtendRequest, Ordered, PauseRequest, Refusal};
 
 use super::Daemon;
+
+/// What an operator is told once the actions that come with it are on disk.
+pub(super) type Obeyed<T> = Result<(T, Vec<Action>), Refusal>;
 
 impl Daemon {
     /// Why a sync is paused or not.
@@ -22,7 +25,7 @@ impl Daemon {
     }
 
     /// Pauses syncs on an operator's word.
-    pub(super) fn pause(&mut self, request: &PauseRequest, by: String) -> Result<Ordered, Refusal> {
+    pub(super) fn pause(&mut self, request: &PauseRequest, by: String) -> Obeyed<Ordered> {
         let now = self.clock.now();
         if self.config.is_none() {
             return Err(conflict("no configuration is in force, and without one nothing is paused"));
@@ -32,13 +35,12 @@ impl Daemon {
         let until = end(from, request.until, request.seconds)?;
         let terms = self.terms(from, until, &request.reason, by)?;
         let (order, actions) = self.reconciler.pause(syncs, terms, now);
-        self.carry_out(actions);
         let ordered = self.ordered(Some(OrderReport::from(&order)), order.syncs().cloned());
-        Ok(Ordered { notes: self.taken_for(&request.syncs), ..ordered })
+        Ok((Ordered { notes: self.taken_for(&request.syncs), ..ordered }, actions))
     }
 
     /// Keeps an open occurrence open for longer.
-    pub(super) fn extend(&mut self, request: &ExtendRequest, by: String) -> Result<Ordered, Refusal> {
+    pub(super) fn extend(&mut self, request: &ExtendRequest, by: String) -> Obeyed<Ordered> {
         let now = self.clock.now();
         let open = self.open_occurrence(&request.window)?;
         let until = after(open.closes, Duration::from_secs(request.seconds))?;
@@ -48,14 +50,13 @@ impl Daemon {
         let from = written.map_or(open.closes, |it| it.closes);
         let terms = Terms { from: now.wall, ..self.terms(from, until, &request.reason, by)? };
         let (order, actions) = self.reconciler.extend(&open, terms, now);
-        self.carry_out(actions);
         let window = self.reconciler.calendar().and_then(|it| it.window(&request.window));
         let syncs: Vec<SyncRef> = window.into_iter().flat_map(|it| it.syncs.clone()).collect();
-        Ok(self.ordered(Some(OrderReport::from(&order)), syncs.into_iter()))
+        Ok((self.ordered(Some(OrderReport::from(&order)), syncs.into_iter()), actions))
     }
 
     /// Takes windows away from syncs for a time, or gives them back.
-    pub(super) fn exempt(&mut self, request: &ExemptRequest, by: String) -> Result<Ordered, Refusal> {
+    pub(super) fn exempt(&mut self, request: &ExemptRequest, by: String) -> Obeyed<Ordered> {
         let now = self.clock.now();
         let syncs = match (request.all, &request.syncs[..]) {
             (true, []) => None,
@@ -64,22 +65,20 @@ impl Daemon {
             }
             (true, [_, ..]) | (false, []) => return Err(bad_request("name syncs, or all of them")),
         };
-        let order = if request.end {
+        let (order, actions) = if request.end {
             let ended = self.reconciler.end_exemptions(syncs.as_ref(), &by, now);
-            self.carry_out(ended.map_err(|error| conflict(&error.to_string()))?);
-            None
+            (None, ended.map_err(|error| conflict(&error.to_string()))?)
         } else {
             let until = end(now.wall, request.until, request.seconds)?;
             let terms = self.terms(now.wall, until, &request.reason, by)?;
             let (order, actions) = self.reconciler.exempt(syncs.clone(), terms, now);
-            self.carry_out(actions);
-            Some(OrderReport::from(&order))
+            (Some(OrderReport::from(&order)), actions)
         };
         let touched = match syncs {
             Some(syncs) => syncs,
             None => self.touched_now(),
         };
-        Ok(self.ordered(order, touched.into_iter()))
+        Ok((self.ordered(order, touched.into_iter()), actions))
     }
 
     /// The syncs that are told of, and those that something asks to pause.

@@ -114,6 +114,10 @@ fn on_a_full_disk_nothing_new_is_paused_and_what_is_held_is_resumed() {
     assert_eq!(place.requests(Operation::Pause, new), 0, "paused without a promise to resume");
     let log = daemon.log();
     assert!(log.contains("Could not write the ledger"), "{log}");
+    // An operator is not told that all is well.
+    let order = ["pause", "--window", "after", "--for", "1h", "--reason", "load test"];
+    let told = place.run(&order).with(1);
+    assert!(told.err.contains("it counts from now on, but it is not on disk"), "{}", told.err);
 
     fs::remove_file(fill).unwrap();
     place.until_held(new);
@@ -125,6 +129,8 @@ fn on_a_full_disk_nothing_new_is_paused_and_what_is_held_is_resumed() {
         let history = place.run(&["history", "--event", "resumed", "--format", "json"]);
         history.out.contains(&held.to_string())
     });
+    until("so is the order", || place.run(&["history"]).out.contains("load test"));
+    place.run(&order).with(0);
 }
 
 /// Leaves not a byte.
