@@ -4,8 +4,9 @@
 //! that somebody asked for. It does no I/O and has no clock: every call is told
 //! what time it is, and the same calls with the same seed give the same world.
 //! A [`Server`] puts a world behind HTTP on the loopback interface and carries
-//! out the faults that need a socket. A deterministic simulation leaves the
-//! server out and reads each [`Disposition`] itself.
+//! out the faults that need a socket: HTTP/1.1 in the clear or, as Polytomic is
+//! reached, HTTP/2 over TLS. A deterministic simulation leaves the server out and
+//! reads each [`Disposition`] itself.
 //!
 //! What it answers follows Polytomic's reference pages for the API version
 //! 2025-09-18 (<https://apidocs.polytomic.com>). Where they are silent it does
@@ -55,6 +56,8 @@ mod control;
 mod disposition;
 mod execution;
 mod fault;
+mod http1;
+mod http2;
 mod idempotency;
 mod organization;
 mod page;
@@ -66,6 +69,7 @@ mod sync;
 mod wire;
 mod world;
 
+pub use connection::{Protocol, Secure, Securing, Stream};
 pub use control::Deed;
 pub use disposition::{Delivery, Disposition};
 pub use execution::{Execution, Status, Trigger};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::daemon::{self, Home, Window, after, seconds, until};
-use crate::peers::{PARALLEL, PEERS, floor};
-use crate::simulator::{Accepted, Simulator};
+use crate::peers::{self, PARALLEL, PEERS, floor};
+use crate::simulator::{Accepted, Simulator, Speaks};
 use crate::table::{print, ratio};
 use crate::{median, number, runs};
 
@@ -53,16 +53,25 @@ fn daemon(simulator: &Simulator, syncs: usize, opens_in: f64, lasts: f64) -> Bou
     }
 }
 
-/// The daemon, the peers and the floor.
+/// The daemon, the peers and the floor, in the clear.
 pub(crate) fn run() {
+    run_over(Speaks::Plain);
+}
+
+/// The same as the API is reached: over TLS and HTTP/2.
+pub(crate) fn run_secured() {
+    run_over(Speaks::Secured);
+}
+
+fn run_over(speaks: Speaks) {
     let sizes = std::env::var("INTERMISSION_BENCH_SIZES").ok();
     let sizes: Vec<usize> = sizes.map_or_else(|| SIZES.to_vec(), |it| it.split(',').map(number).collect());
     for syncs in sizes {
-        measure(syncs);
+        measure(speaks, syncs);
     }
 }
 
-fn measure(syncs: usize) {
+fn measure(speaks: Speaks, syncs: usize) {
     let directory = TempDir::new().unwrap();
     let mut pauses = Vec::new();
     let mut resumes = Vec::new();
@@ -70,7 +79,7 @@ fn measure(syncs: usize) {
     let mut theirs = vec![Vec::new(); PEERS.len()];
     for _ in 0..runs() {
         // One more, for the floor alone.
-        let simulator = Simulator::start(syncs + 1, Duration::ZERO);
+        let simulator = Simulator::reached(speaks, syncs + 1, Duration::ZERO);
         let floor = 1.0 / floor(&simulator, syncs, directory.path());
         let lasts = 4.0 + floor * syncs as f64 * 12.0;
         let boundary = daemon(&simulator, syncs, 3.0 + syncs as f64 / 5_000.0, lasts);
@@ -90,7 +99,7 @@ fn measure(syncs: usize) {
     }
     let figure = |of: fn(&Boundary) -> f64| median(ours.iter().map(of).collect());
     let mut rows = vec![
-        vec!["floor: wrk, bare POSTs".to_owned(), "1.00".to_owned()],
+        vec![format!("floor: {}, bare POSTs", peers::floor_of(speaks)), "1.00".to_owned()],
         vec!["intermission, pauses".to_owned(), ratio(median(pauses))],
         vec!["intermission, resumes".to_owned(), ratio(median(resumes))],
     ];
@@ -98,7 +107,12 @@ fn measure(syncs: usize) {
         let shown = if figures.is_empty() { "not installed".to_owned() } else { ratio(median(figures)) };
         rows.push(vec![peer.name.to_owned(), shown]);
     }
-    print(&format!("{syncs} syncs, {PARALLEL} requests at once"), &["", "multiple of the floor"], &rows);
+    let how = match speaks {
+        Speaks::Plain => "",
+        Speaks::Secured => ", over TLS and HTTP/2",
+    };
+    let title = format!("{syncs} syncs, {PARALLEL} requests at once{how}");
+    print(&title, &["", "multiple of the floor"], &rows);
     println!(
         "intermission: first pause accepted after {:.1} ms, at most {:.1} MiB resident",
         figure(|it| it.first_pause) * 1e3,

@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tempfile::TempDir;
 
-use crate::simulator::{self, Simulator};
+use crate::simulator::{self, Simulator, Speaks};
+use crate::tls;
 
 pub(crate) fn now() -> DateTime<Utc> {
     SystemTime::now().into()
@@ -53,10 +54,13 @@ impl Home {
             write!(
                 text,
                 "[{table}]\nurl = \"{}\"\napi_key_file = \"{}\"\nmax_concurrent_requests = 64\n",
-                simulator.url,
+                simulator.api,
                 self.path("key").display()
             )
             .unwrap();
+            if simulator.speaks == Speaks::Secured {
+                writeln!(text, "ca_file = \"{}\"", tls::certificate("ca.pem").display()).unwrap();
+            }
         }
         writeln!(text, "[state]\npath = \"{}\"", self.path("ledger.db").display()).unwrap();
         writeln!(text, "[web]\ncontrol_socket = \"{}\"\n{more}", self.path("socket").display()).unwrap();

@@ -17,11 +17,14 @@ mod peers;
 mod simulator;
 mod start;
 mod table;
+#[path = "../../tests/it/tls.rs"]
+mod tls;
 
 use std::process::ExitCode;
 
 const BENCHES: &[(&str, fn())] = &[
     ("boundary", boundary::run),
+    ("http2", boundary::run_secured),
     ("latency", boundary::run_far_away),
     ("tls", far::run),
     ("limits", limits::run),
@@ -37,7 +40,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         // Roles of this program that a bench starts as processes of their own.
-        ["serve", syncs, latency] => simulator::serve(number(syncs), number(latency)),
+        ["serve", syncs, latency, speaks] => {
+            simulator::serve(number(syncs), number(latency), speaks.parse().expect("a known word"));
+        }
         ["far", server] => far::stand_before(server),
         ["blind", url, kind, count, parallel] => peers::blind(url, kind, number(count), number(parallel)),
         [name] if BENCHES.iter().any(|it| it.0 == name) => {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::simulator::{self, KEY, Simulator};
+use crate::simulator::{self, KEY, Simulator, Speaks};
 
 /// As many requests at once as every client may send.
 pub(crate) const PARALLEL: usize = 64;
@@ -40,13 +40,14 @@ impl Peer {
     /// Runs it to its end; whether it could be.
     pub(crate) fn run(&self, simulator: &Simulator, syncs: usize) -> bool {
         let Some(mut command) = (self.command)(simulator, syncs) else { return false };
+        simulator.trusted_by(&mut command);
         command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success())
     }
 }
 
 fn reqwest(simulator: &Simulator, syncs: usize, kind: &str) -> Option<Command> {
     let mut command = Command::new(std::env::current_exe().ok()?);
-    command.args(["blind", &simulator.url, kind, &syncs.to_string(), &PARALLEL.to_string()]);
+    command.args(["blind", &simulator.api, kind, &syncs.to_string(), &PARALLEL.to_string()]);
     Some(command)
 }
 
@@ -55,7 +56,7 @@ fn script(interpreter: &str, name: &str, simulator: &Simulator, syncs: usize) ->
     let ids: Vec<_> = (0..syncs).map(|nth| simulator::id(nth).to_string()).collect();
     let list = std::env::temp_dir().join(format!("intermission-bench-{}.txt", std::process::id()));
     std::fs::write(&list, ids.join("\n") + "\n").ok()?;
-    command.arg(scripts().join(name)).arg(&simulator.url).arg(KEY).arg(list).arg(PARALLEL.to_string());
+    command.arg(scripts().join(name)).arg(&simulator.api).arg(KEY).arg(list).arg(PARALLEL.to_string());
     Some(command)
 }
 
@@ -126,9 +127,24 @@ pub(crate) fn blind(url: &str, kind: &str, count: usize, parallel: usize) {
     });
 }
 
-/// Bare POSTs a second, as wrk sends them: the floor below which the server and
-/// the kernel do not let anybody.
+/// The program that finds the floor.
+pub(crate) fn floor_of(speaks: Speaks) -> &'static str {
+    match speaks {
+        Speaks::Plain => "wrk",
+        Speaks::Secured => "h2load",
+    }
+}
+
+/// Bare POSTs a second: the floor below which the server and the kernel do not let anybody.
 pub(crate) fn floor(simulator: &Simulator, sync: usize, directory: &Path) -> f64 {
+    let url = format!("{}/api/syncs/{}/activate", simulator.api, simulator::id(sync));
+    match simulator.speaks {
+        Speaks::Plain => wrk(&url, directory),
+        Speaks::Secured => h2load(&url, directory),
+    }
+}
+
+fn wrk(url: &str, directory: &Path) -> f64 {
     let script = directory.join("post.lua");
     let lua = format!(
         "wrk.method = \"POST\"\nwrk.body = '{{\"active\": false}}'\n\
@@ -138,7 +154,7 @@ pub(crate) fn floor(simulator: &Simulator, sync: usize, directory: &Path) -> f64
     let output = Command::new("wrk")
         .args(["-t1", &format!("-c{PARALLEL}"), "-d2s", "-s"])
         .arg(&script)
-        .arg(format!("{}/api/syncs/{}/activate", simulator.url, simulator::id(sync)))
+        .arg(url)
         .output()
         .expect("wrk is there: apt-get install wrk");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -146,4 +162,23 @@ pub(crate) fn floor(simulator: &Simulator, sync: usize, directory: &Path) -> f64
         text.lines().find_map(|it| it.trim().strip_prefix("Requests/sec:")).expect("wrk says its rate");
     assert!(!text.contains("Non-2xx"), "{text}");
     rate.trim().parse().expect("a number")
+}
+
+/// With one connection.
+fn h2load(url: &str, directory: &Path) -> f64 {
+    let body = directory.join("body");
+    std::fs::write(&body, r#"{"active": false}"#).unwrap();
+    let output = Command::new("h2load")
+        .args(["-c1", &format!("-m{PARALLEL}"), "-n150000", "-d"])
+        .arg(&body)
+        .args(["-H", &format!("authorization: Bearer {KEY}"), "-H", "content-type: application/json"])
+        .arg(url)
+        .output()
+        .expect("h2load is there: apt-get install nghttp2-client");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("150000 2xx"), "{text}");
+    let rate = text
+        .lines()
+        .find_map(|it| it.strip_prefix("finished in ")?.split(", ").nth(1)?.strip_suffix(" req/s"));
+    rate.and_then(|it| it.parse().ok()).expect("h2load says its rate")
 }

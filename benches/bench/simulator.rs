@@ -10,7 +10,10 @@ use chrono::{DateTime, Utc};
 use intermission::domain::sync::SyncKind;
 use intermission::simulator::{Server, Sync, World};
 use serde_json::Value;
+use tokio::net::TcpListener;
 use uuid::Uuid;
+
+use crate::tls;
 
 /// Opens the organization. It protects nothing.
 pub(crate) const KEY: &str = "benchmark-key";
@@ -20,9 +23,35 @@ pub(crate) fn id(nth: usize) -> Uuid {
     Uuid::from_u128((0x4b1d << 112) | (4 << 76) | (8 << 60) | nth as u128)
 }
 
+/// How clients reach it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// HTTP/1.1 in the clear, 64 connections.
+    Plain,
+    /// TLS and HTTP/2, one connection, as the API is reached.
+    Secured,
+}
+
+impl Speaks {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Secured => "secured",
+        }
+    }
+}
+
+impl std::str::FromStr for Speaks {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        [Self::Plain, Self::Secured].into_iter().find(|it| it.word() == word).ok_or(())
+    }
+}
+
 /// Serves that many syncs until it is killed; each request takes this many
 /// milliseconds.
-pub(crate) fn serve(syncs: usize, latency: u64) {
+pub(crate) fn serve(syncs: usize, latency: u64, speaks: Speaks) {
     let now = || DateTime::<Utc>::from(SystemTime::now());
     let mut world = World::new(1);
     world.add_organization("default", KEY);
@@ -32,7 +61,13 @@ pub(crate) fn serve(syncs: usize, latency: u64) {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let server = Server::bind("127.0.0.1:0", Arc::new(Mutex::new(world)), Arc::new(now)).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (world, now) = (Arc::new(Mutex::new(world)), Arc::new(now));
+        let server = match speaks {
+            Speaks::Plain => Server::start(listener, world, now),
+            Speaks::Secured => Server::start_secured(listener, world, now, tls::secure()),
+        };
+        let server = server.unwrap();
         server.set_latency(Duration::from_millis(latency));
         println!("{}", server.url());
         std::io::stdout().flush().unwrap();
@@ -68,6 +103,9 @@ impl Drop for Role {
 pub(crate) struct Simulator {
     _process: Role,
     pub(crate) url: String,
+    /// Where clients find it.
+    pub(crate) api: String,
+    pub(crate) speaks: Speaks,
 }
 
 /// An accepted switch of one sync.
@@ -83,8 +121,21 @@ pub(crate) struct Received {
 
 impl Simulator {
     pub(crate) fn start(syncs: usize, latency: Duration) -> Self {
-        let (process, url) = Role::start(&["serve", &syncs.to_string(), &latency.as_millis().to_string()]);
-        Self { _process: process, url }
+        Self::reached(Speaks::Plain, syncs, latency)
+    }
+
+    pub(crate) fn reached(speaks: Speaks, syncs: usize, latency: Duration) -> Self {
+        let latency = latency.as_millis().to_string();
+        let (process, url) = Role::start(&["serve", &syncs.to_string(), &latency, speaks.word()]);
+        Self { _process: process, api: url.clone(), url, speaks }
+    }
+
+    /// Lets a client trust it.
+    pub(crate) fn trusted_by<'a>(&self, client: &'a mut Command) -> &'a mut Command {
+        for variable in ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
+            client.env(variable, tls::certificate("ca.pem"));
+        }
+        client
     }
 
     /// Accepted switches from the `since`-th on.
@@ -110,22 +161,23 @@ impl Simulator {
     }
 
     pub(crate) fn limit_rate(&self, limit: &Value) {
-        let answer = curl(&["-d", &limit.to_string(), &format!("{}/__simulator/rate_limit", self.url)]);
+        let answer = self.curl(&["-d", &limit.to_string(), &format!("{}/__simulator/rate_limit", self.url)]);
         assert!(answer.contains("true"), "{answer}");
     }
 
     fn get(&self, path: &str) -> Value {
-        serde_json::from_str(&curl(&[&format!("{}/__simulator/{path}", self.url)]))
+        serde_json::from_str(&self.curl(&[&format!("{}/__simulator/{path}", self.url)]))
             .expect("it answers in JSON")
     }
-}
 
-/// A program of its own, so that the stopwatch holds no connections.
-fn curl(arguments: &[&str]) -> String {
-    let output =
-        Command::new("curl").args(["-sS", "--noproxy", "*"]).args(arguments).output().expect("curl is there");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    /// A program of its own, so that the stopwatch holds no connections.
+    fn curl(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("curl");
+        self.trusted_by(&mut command).args(["-sS", "--noproxy", "*"]).args(arguments);
+        let output = command.output().expect("curl is there");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
 }
 
 fn time(value: &Value) -> DateTime<Utc> {

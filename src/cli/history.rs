@@ -158,7 +158,11 @@ impl Journal<'_> {
     }
 
     /// The newest so many, in order.
-    async fn newest_lines(&self, request: &HistoryRequest, limit: usize) -> Result<Vec<JournalLine>, Failure> {
+    async fn newest_lines(
+        &self,
+        request: &HistoryRequest,
+        limit: usize,
+    ) -> Result<Vec<JournalLine>, Failure> {
         let mut pages = VecDeque::new();
         let mut left = limit;
         let mut before = None;

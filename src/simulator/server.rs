@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 
-use super::connection::{self, Stop};
+use super::connection::{self, Secure, Stop};
 use super::{Disposition, Request, World, control};
 
 /// Says what time it is in the simulated world.
@@ -59,6 +59,29 @@ impl Server {
     ///
     /// As [`Server::bind`].
     pub fn start(listener: TcpListener, world: Arc<Mutex<World>>, clock: Clock) -> io::Result<Self> {
+        Self::launch(listener, world, clock, None)
+    }
+
+    /// Serves on such a listener over TLS, for clients that trust the host `localhost`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::bind`].
+    pub fn start_secured(
+        listener: TcpListener,
+        world: Arc<Mutex<World>>,
+        clock: Clock,
+        secure: Secure,
+    ) -> io::Result<Self> {
+        Self::launch(listener, world, clock, Some(secure))
+    }
+
+    fn launch(
+        listener: TcpListener,
+        world: Arc<Mutex<World>>,
+        clock: Clock,
+        secure: Option<Secure>,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         if !address.ip().is_loopback() {
             // Its control endpoints are open to everyone who can reach it.
@@ -66,8 +89,8 @@ impl Server {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let (sender, stop) = watch::channel(());
-        let shared =
-            Arc::new(Shared { world, clock, latency: AtomicU64::new(0), tallies: Tallies::default() });
+        let (latency, tallies) = (AtomicU64::new(0), Tallies::default());
+        let shared = Arc::new(Shared { world, clock, secure, latency, tallies });
         tokio::spawn(accept(listener, Arc::clone(&shared), Stop::new(stop)));
         Ok(Self { address, shared, _stop: sender })
     }
@@ -79,7 +102,10 @@ impl Server {
 
     /// The base URL for clients, without a trailing slash.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match self.shared.secure {
+            None => format!("http://{}", self.address),
+            Some(_) => format!("https://localhost:{}", self.address.port()),
+        }
     }
 
     /// The world, locked: requests wait until it is let go of.
@@ -104,6 +130,7 @@ impl Server {
 pub(super) struct Shared {
     world: Arc<Mutex<World>>,
     clock: Clock,
+    secure: Option<Secure>,
     // In microseconds.
     latency: AtomicU64,
     tallies: Tallies,
@@ -120,6 +147,10 @@ struct Tallies {
 impl Shared {
     pub(super) fn now(&self) -> DateTime<Utc> {
         (self.clock)()
+    }
+
+    pub(super) fn secure(&self) -> Option<&Secure> {
+        self.secure.as_ref()
     }
 
     pub(super) fn latency(&self) -> Duration {

@@ -13,6 +13,7 @@ mod hostile;
 mod kill;
 mod ledgers;
 mod listen;
+mod multiplexed;
 mod outages;
 mod output;
 mod release_only;
@@ -34,9 +35,11 @@ use intermission::domain::sync::SyncKind;
 use intermission::simulator::{Operation, Server, Sync, World};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::secrets::Forms;
+use crate::tls;
 
 /// How every key of these tests begins. No output may ever hold it.
 const KEY: &str = "pk-1f7e-never-to-be-seen";
@@ -61,8 +64,17 @@ struct Place {
     world: Arc<Mutex<World>>,
     server: Option<Server>,
     address: SocketAddr,
+    speaks: Speaks,
     runtime: tokio::runtime::Runtime,
     outputs: AtomicUsize,
+}
+
+/// How the simulated Polytomic is reached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    Plain,
+    /// TLS and HTTP/2, as the real one does.
+    Secured,
 }
 
 impl Place {
@@ -72,11 +84,20 @@ impl Place {
     }
 
     fn with(organizations: &[&str]) -> Self {
+        Self::reached(Speaks::Plain, organizations)
+    }
+
+    /// With one organization, over TLS and HTTP/2.
+    fn secured() -> Self {
+        Self::reached(Speaks::Secured, &["default"])
+    }
+
+    fn reached(speaks: Speaks, organizations: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let world = Arc::new(Mutex::new(World::new(7)));
-        let server = serve(&runtime, "127.0.0.1:0", &world).unwrap();
+        let server = serve(&runtime, "127.0.0.1:0", &world, speaks).unwrap();
         let place = Self {
             ledger: directory.path().join("ledger.db"),
             directory,
@@ -86,6 +107,7 @@ impl Place {
             world,
             address: server.address(),
             server: Some(server),
+            speaks,
             runtime,
             outputs: AtomicUsize::new(0),
         };
@@ -128,8 +150,8 @@ impl Place {
             let (key, timeout) = (self.key(name), self.request_timeout);
             writeln!(
                 text,
-                "[{table}]\nurl = \"http://{}\"\napi_key_file = \"{}\"\nrequest_timeout = \"{timeout}\"",
-                self.address,
+                "[{table}]\n{}\napi_key_file = \"{}\"\nrequest_timeout = \"{timeout}\"",
+                self.where_it_is(),
                 key.display()
             )
             .unwrap();
@@ -181,6 +203,18 @@ impl Place {
         self.world().requests().iter().filter(is_meant).count()
     }
 
+    /// As the file says it.
+    fn where_it_is(&self) -> String {
+        match self.speaks {
+            Speaks::Plain => format!("url = \"http://{}\"", self.address),
+            Speaks::Secured => format!(
+                "url = \"https://localhost:{}\"\nca_file = \"{}\"",
+                self.address.port(),
+                tls::certificate("ca.pem").display()
+            ),
+        }
+    }
+
     /// The server is gone: connections are refused.
     fn take_down(&mut self) {
         self.server = None;
@@ -189,8 +223,9 @@ impl Place {
     /// It is back where it was, once the address is free.
     fn bring_back(&mut self) {
         let address = self.address.to_string();
-        let (runtime, world) = (&self.runtime, &self.world);
-        self.server = Some(until_some("the server can listen again", || serve(runtime, &address, world)));
+        let (runtime, world, speaks) = (&self.runtime, &self.world, self.speaks);
+        self.server =
+            Some(until_some("the server can listen again", || serve(runtime, &address, world, speaks)));
     }
 
     // ---- the program ----
@@ -385,8 +420,16 @@ fn serve(
     runtime: &tokio::runtime::Runtime,
     address: &str,
     world: &Arc<Mutex<World>>,
+    speaks: Speaks,
 ) -> std::io::Result<Server> {
-    runtime.block_on(Server::bind(address, Arc::clone(world), Arc::new(clock::wall)))
+    runtime.block_on(async {
+        let (world, clock) = (Arc::clone(world), Arc::new(clock::wall));
+        let listener = TcpListener::bind(address).await?;
+        match speaks {
+            Speaks::Plain => Server::start(listener, world, clock),
+            Speaks::Secured => Server::start_secured(listener, world, clock, tls::secure()),
+        }
+    })
 }
 
 fn rows(status: &Value) -> &[Value] {

@@ -22,5 +22,6 @@ mod simulation;
 mod simulator;
 mod skipped;
 mod systemd;
+mod tls;
 mod unit;
 mod web;

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use intermission::simulator::{Apply, Fault, Operation, Reply, Rule, Server};
-use reqwest::{Client, StatusCode};
+use reqwest::{Certificate, Client, StatusCode, Version};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::{KEY, MODEL, at, is_active, world};
+use crate::tls;
 
 /// Longer than anything here takes that ends by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,14 +26,30 @@ async fn server() -> Server {
     Server::bind("127.0.0.1:0", world, Arc::new(|| at(0))).await.unwrap()
 }
 
+/// One that is asked over TLS and HTTP/2.
+async fn secured() -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Server::start_secured(listener, Arc::new(Mutex::new(world())), Arc::new(|| at(0)), tls::secure()).unwrap()
+}
+
 async fn broken(fault: Fault) -> Server {
-    let server = server().await;
+    breaking(server().await, fault)
+}
+
+fn breaking(server: Server, fault: Fault) -> Server {
     server.world().add_rule(Rule::always(fault).on(Operation::Pause));
     server
 }
 
 fn client(timeout: Duration) -> Client {
-    Client::builder().timeout(timeout).redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    let ca = std::fs::read(tls::certificate("ca.pem")).unwrap();
+    Client::builder()
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_certs_only([Certificate::from_pem(&ca).unwrap()])
+        .no_proxy()
+        .build()
+        .unwrap()
 }
 
 /// Pauses the model sync and reads the whole answer.
@@ -63,8 +80,8 @@ fn raw_pause(headers: &str, body: &str) -> String {
 }
 
 /// Whether a pause that a client never saw confirmed took effect.
-async fn check_unanswered(fault: Fault, took_effect: bool) {
-    let server = broken(fault.clone()).await;
+async fn check_unanswered(server: Server, fault: Fault, took_effect: bool) {
+    let server = breaking(server, fault.clone());
     let outcome = pause(&server, &client(IMPATIENCE)).await;
     assert!(outcome.is_err(), "{fault:?}: {outcome:?}");
     assert_eq!(!is_active(&server.world(), MODEL), took_effect, "{fault:?}");
@@ -106,8 +123,12 @@ async fn broken_transports_leave_the_client_without_an_answer() {
     let trickle = Reply::Trickle { every: Duration::from_secs(1) };
     let mut checks = JoinSet::new();
     for reply in [Reply::Hang, Reply::Reset, Reply::Close, Reply::Truncated, Reply::Endless, trickle] {
-        checks.spawn(check_unanswered(Fault::new(Apply::Now, reply.clone()), true));
-        checks.spawn(check_unanswered(Fault::new(Apply::Never, reply), false));
+        for server in [server().await, secured().await] {
+            checks.spawn(check_unanswered(server, Fault::new(Apply::Now, reply.clone()), true));
+        }
+        for server in [server().await, secured().await] {
+            checks.spawn(check_unanswered(server, Fault::new(Apply::Never, reply.clone()), false));
+        }
     }
     checks.join_all().await;
 }
@@ -133,7 +154,12 @@ async fn a_truncated_answer_promises_more_than_it_sends() {
 
 #[tokio::test]
 async fn an_endless_answer_outgrows_any_limit() {
-    let server = broken(Fault::garbled(Reply::Endless)).await;
+    for server in [server().await, secured().await] {
+        check_endless(&breaking(server, Fault::garbled(Reply::Endless))).await;
+    }
+}
+
+async fn check_endless(server: &Server) {
     let mut answer = client(PATIENCE)
         .post(format!("{}/api/syncs/{MODEL}/activate", server.url()))
         .bearer_auth(KEY)
@@ -291,4 +317,63 @@ async fn another_process_steers_it_over_http() {
     let state = get("state").await;
     assert_eq!(state["syncs"].as_array().unwrap().len(), 2);
     assert!(!state.to_string().contains(KEY), "a state may be printed in a log");
+}
+
+#[tokio::test]
+async fn over_http_2_one_connection_carries_many_requests_at_a_time() {
+    let server = secured().await;
+    server.set_latency(Duration::from_millis(200));
+    let client = client(PATIENCE);
+    // Before, nobody knows which protocol it is, and each opens a connection.
+    pause(&server, &client).await.unwrap();
+    let pauses = tokio::join!(pause(&server, &client), pause(&server, &client), pause(&server, &client));
+    assert!([pauses.0, pauses.1, pauses.2].iter().all(|it| it.as_ref().unwrap().0 == StatusCode::OK));
+    let counters = server.counters();
+    assert_eq!((counters.connections, counters.peak_concurrent_requests), (1, 3));
+
+    let answer = client.get(format!("{}/__simulator/state", server.url())).send().await.unwrap();
+    assert_eq!((answer.version(), answer.status()), (Version::HTTP_2, StatusCode::OK));
+    let state: Value = answer.json().await.unwrap();
+    assert_eq!(state["counters"]["connections"], 1, "{state}");
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_over_http_2_takes_all_requests_with_it() {
+    for reply in [Reply::Reset, Reply::Close] {
+        let server = secured().await;
+        let client = client(PATIENCE);
+        pause(&server, &client).await.unwrap();
+        // It waits until another breaks the connection.
+        server.world().add_rule(Rule::always(Fault::hang()).on(Operation::Pause).times(1));
+        let waiting = tokio::spawn({
+            let (url, client) = (format!("{}/api/syncs/{MODEL}/activate", server.url()), client.clone());
+            let asked = json!({ "active": false });
+            async move { client.post(url).bearer_auth(KEY).json(&asked).send().await }
+        });
+        while server.counters().concurrent_requests == 0 {
+            tokio::task::yield_now().await;
+        }
+        let breaks = Fault::new(Apply::Now, reply.clone());
+        server.world().add_rule(Rule::always(breaks).on(Operation::Pause).times(1));
+        assert!(pause(&server, &client).await.is_err(), "{reply:?}");
+        let lost = waiting.await.unwrap().unwrap_err();
+        assert!(!lost.is_timeout(), "{reply:?}: {lost:?}");
+        // Another connection is made.
+        pause(&server, &client).await.unwrap();
+        assert_eq!(server.counters().connections, 2, "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_on_its_way_outlives_its_server() {
+    for server in [server().await, secured().await] {
+        let answer = client(PATIENCE).get(format!("{}/api/syncs/{MODEL}", server.url())).bearer_auth(KEY);
+        server.set_latency(Duration::from_millis(200));
+        let answer = tokio::spawn(answer.send());
+        while server.counters().concurrent_requests == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(server);
+        assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::OK);
+    }
 }
