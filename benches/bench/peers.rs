@@ -40,8 +40,11 @@ impl Peer {
     /// Runs it to its end; whether it could be.
     pub(crate) fn run(&self, simulator: &Simulator, syncs: usize) -> bool {
         let Some(mut command) = (self.command)(simulator, syncs) else { return false };
-        simulator.trusted_by(&mut command);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success())
+        simulator::trusting(&mut command)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|it| it.success())
     }
 }
 

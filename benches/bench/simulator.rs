@@ -131,14 +131,6 @@ impl Simulator {
         Self { _process: process, api: url.clone(), url, speaks }
     }
 
-    /// Lets a client trust it.
-    pub(crate) fn trusted_by<'a>(&self, client: &'a mut Command) -> &'a mut Command {
-        for variable in ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
-            client.env(variable, tls::certificate("ca.pem"));
-        }
-        client
-    }
-
     /// Accepted switches from the `since`-th on.
     pub(crate) fn accepted(&self, since: usize) -> Vec<Accepted> {
         let changes = self.get(&format!("history?since={since}"));
@@ -162,23 +154,31 @@ impl Simulator {
     }
 
     pub(crate) fn limit_rate(&self, limit: &Value) {
-        let answer = self.curl(&["-d", &limit.to_string(), &format!("{}/__simulator/rate_limit", self.url)]);
+        let answer = curl(&["-d", &limit.to_string(), &format!("{}/__simulator/rate_limit", self.url)]);
         assert!(answer.contains("true"), "{answer}");
     }
 
     fn get(&self, path: &str) -> Value {
-        serde_json::from_str(&self.curl(&[&format!("{}/__simulator/{path}", self.url)]))
+        serde_json::from_str(&curl(&[&format!("{}/__simulator/{path}", self.url)]))
             .expect("it answers in JSON")
     }
+}
 
-    /// A program of its own, so that the stopwatch holds no connections.
-    fn curl(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new("curl");
-        self.trusted_by(&mut command).args(["-sS", "--noproxy", "*"]).args(arguments);
-        let output = command.output().expect("curl is there");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+/// A program of its own, so that the stopwatch holds no connections.
+fn curl(arguments: &[&str]) -> String {
+    let mut command = Command::new("curl");
+    let output = trusting(&mut command).args(["-sS", "--noproxy", "*"]).args(arguments).output();
+    let output = output.expect("curl is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Lets a client trust a secured server.
+pub(crate) fn trusting(client: &mut Command) -> &mut Command {
+    for variable in ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
+        client.env(variable, tls::certificate("ca.pem"));
     }
+    client
 }
 
 fn time(value: &Value) -> DateTime<Utc> {

@@ -235,10 +235,16 @@ struct Shown<'a> {
 
 impl Shown<'_> {
     fn print(&self, lines: &[JournalLine]) -> Result<(), Failure> {
-        lines.iter().try_for_each(|line| match self.format {
-            Format::Json => screen::say_json_line(line),
-            Format::Table => screen::say(&row(line, self.zone)),
-        })
+        if lines.is_empty() {
+            return Ok(());
+        }
+        match self.format {
+            Format::Json => screen::say_json_lines(lines),
+            Format::Table => {
+                let rows: Vec<_> = lines.iter().map(|it| row(it, self.zone)).collect();
+                screen::say(&rows.join("\n"))
+            }
+        }
     }
 }
 

@@ -100,9 +100,10 @@ pub(super) fn say_json(answer: &impl Serialize) -> Result<(), Failure> {
     say(&json(serde_json::to_string_pretty(answer))?)
 }
 
-/// Writes a part of the answer as JSON on a line of its own.
-pub(super) fn say_json_line(answer: &impl Serialize) -> Result<(), Failure> {
-    say(&json(serde_json::to_string(answer))?)
+/// Writes parts of the answer as JSON, each on a line of its own.
+pub(super) fn say_json_lines(answer: &[impl Serialize]) -> Result<(), Failure> {
+    let lines = answer.iter().map(serde_json::to_string).collect::<serde_json::Result<Vec<_>>>();
+    say(&json(lines)?.join("\n"))
 }
 
 /// Writes to stderr what is no part of the answer.
@@ -119,7 +120,7 @@ pub(super) fn progress(text: &str) {
     }
 }
 
-fn json(written: serde_json::Result<String>) -> Result<String, Failure> {
+fn json<T>(written: serde_json::Result<T>) -> Result<T, Failure> {
     written.map_err(|error| Failure::Output(error.into()))
 }
 

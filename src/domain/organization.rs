@@ -1,6 +1,5 @@
 //! An organization: where its API is and where its key is found, never the key.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,7 +11,7 @@ use super::sync::Name;
 
 /// All that is needed to talk to one organization of Polytomic. A copy is kept
 /// with every hold, so that a resume needs no configuration file.
-#[derive(Debug, Clone, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Organization {
     /// What the configuration calls it.
     pub name: Name,
@@ -31,32 +30,7 @@ pub struct Organization {
     pub proxy: Proxy,
 }
 
-// Most are looked up by a copy that shares what is compared: then there is nothing to
-// compare.
-impl PartialEq for Organization {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl PartialOrd for Organization {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Organization {
-    fn cmp(&self, other: &Self) -> Ordering {
-        if std::ptr::eq(self, other) { Ordering::Equal } else { self.parts().cmp(&other.parts()) }
-    }
-}
-
 impl Organization {
-    fn parts(&self) -> impl Ord + '_ {
-        let Self { name, url, api_version, organization_id, key, ca_file, proxy } = self;
-        (name, url, api_version, organization_id, key, ca_file, proxy)
-    }
-
     /// Whether both are the same organization at the same URL, however they are
     /// reached. Only then may the one's key be sent on behalf of the other.
     pub fn is_same_place(&self, other: &Self) -> bool {

@@ -127,12 +127,9 @@ async fn dawdle(
             let (mut stream, _) = begin(respond, response, shared, Length::Unknown)?;
             loop {
                 stream.reserve_capacity(FILLER.len());
-                match poll_fn(|context| stream.poll_capacity(context)).await {
-                    Some(Ok(room)) => {
-                        stream.send_data(Bytes::from_static(&FILLER[..room.min(FILLER.len())]), false)?
-                    }
-                    _ => break,
-                }
+                let room = poll_fn(|context| stream.poll_capacity(context)).await;
+                let Some(room) = room.transpose()? else { break };
+                stream.send_data(Bytes::from_static(&FILLER[..room.min(FILLER.len())]), false)?;
             }
         }
         _ => {
