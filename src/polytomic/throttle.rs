@@ -184,10 +184,14 @@ impl Throttle {
         }
     }
 
-    /// A list is read beside, until then at the latest: the API counts its pages, which
-    /// have no place here.
-    pub fn crowd(&mut self, until: Uptime) {
-        self.pace.crowd(until);
+    /// A list is read beside: the API counts its pages, which have no place here.
+    pub fn list_began(&mut self) {
+        self.pace.list_began();
+    }
+
+    /// It came, or failed.
+    pub fn list_ended(&mut self, now: Uptime) {
+        self.pace.list_ended(now);
     }
 
     /// The key may have changed: try it at once.

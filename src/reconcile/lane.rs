@@ -146,12 +146,12 @@ impl Lane {
 
     /// A list is asked for, whose pages do not wait here.
     pub(super) fn list_began(&mut self) {
-        self.throttle.crowd(Uptime::MAX);
+        self.throttle.list_began();
     }
 
-    /// It came, or failed. The API may count by the second.
+    /// It came, or failed.
     pub(super) fn list_ended(&mut self, now: Uptime) {
-        self.throttle.crowd(now + Duration::from_secs(1));
+        self.throttle.list_ended(now);
     }
 
     /// A request of `seat` came to its end; if it did well, `proof` that the

@@ -52,7 +52,9 @@ pub(super) struct Pace {
     // The last of them, or the end of that wait.
     last: Uptime,
     limit: Option<Limit>,
-    // Until then others ask, too, whose answers are not counted here.
+    // How many lists are being read beside, whose pages are not counted here, and until
+    // when the API may count those of the last one.
+    lists: usize,
     crowded_until: Uptime,
 }
 
@@ -116,9 +118,18 @@ impl Pace {
         }
     }
 
-    /// Until then more is asked of the API than is counted here.
-    pub(super) fn crowd(&mut self, until: Uptime) {
-        self.crowded_until = until;
+    /// More is asked of the API than is counted here.
+    pub(super) fn list_began(&mut self) {
+        self.lists += 1;
+    }
+
+    pub(super) fn list_ended(&mut self, now: Uptime) {
+        self.lists = self.lists.saturating_sub(1);
+        self.crowded_until = now + SECOND;
+    }
+
+    fn is_crowded(&self, now: Uptime) -> bool {
+        self.lists > 0 || now < self.crowded_until
     }
 
     /// The API turned a request away, and asks, or is given, that long.
@@ -145,7 +156,7 @@ impl Pace {
         let measured = accepted / within.as_secs_f64();
         self.limit = match (self.rate(now), self.limit.take()) {
             // What was accepted of ours is not all that was. What is known is kept.
-            (Some(_), Some(limit)) if now < self.crowded_until => {
+            (Some(_), Some(limit)) if self.is_crowded(now) => {
                 Some(Limit { refused_at: now, is_news: false, ..limit })
             }
             // It does not explain the refusal: others may use the key, too.

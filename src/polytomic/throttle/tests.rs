@@ -157,11 +157,13 @@ fn a_refusal_while_little_is_asked_for_holds_no_boundary_up() {
 fn what_is_refused_because_of_a_list_beside_does_not_count() {
     let mut throttle = throttle(64, None);
     play(&mut throttle, Server::by_the_second(20, 20), 400, Uptime::ZERO);
-    // Four pages of a list each second.
-    throttle.crowd(Uptime::MAX);
+    // Two lists, four of whose pages come each second; one is over sooner.
+    throttle.list_began();
+    throttle.list_began();
+    throttle.list_ended(Duration::from_secs(50));
     let crowded = play(&mut throttle, Server::by_the_second(16, 20), 100, Duration::from_secs(100));
     assert!(crowded.refused > 0, "the list was in nobody's way");
-    throttle.crowd(Duration::from_secs(150));
+    throttle.list_ended(Duration::from_secs(150));
     let after = play(&mut throttle, Server::by_the_second(20, 20), 400, Duration::from_secs(200));
     assert!(after.took < millis(22_000), "took {:?}", after.took);
 }
