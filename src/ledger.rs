@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use backup::BackupError;
-pub use change::Change;
+pub use change::{AsItIs, Change};
 pub use error::{LedgerError, OpenError};
 pub use journal::{Entry, HistoryQuery, SyncFilter};
 pub use lock::{Lock, LockError};

@@ -22,11 +22,12 @@ use crate::domain::moment::{Moment, Uptime};
 use crate::domain::operator::Order;
 use crate::domain::organization::Organization;
 use crate::domain::plan::{Case, Errand, Evidence, Learnt, Rules};
-use crate::domain::preflight::Sight;
+use crate::domain::preflight::{Preflight, Sight};
+use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::{Failure, Verdict};
 use crate::domain::watch::WindowWatch;
-use crate::ledger::Change;
+use crate::ledger::{AsItIs, Change};
 use crate::polytomic::Limits;
 
 mod due;
@@ -655,9 +656,26 @@ impl Reconciler {
             actions.push(Action::WriteAgain { change });
         }
         for change in std::mem::take(&mut self.unwritten_others) {
-            let now = |number| self.orders.iter().find(|it| it.number == number).cloned();
-            actions.push(Action::WriteAgain { change: change.with_orders_as_they_are(now) });
+            actions.push(Action::WriteAgain { change: change.as_it_is(self) });
         }
+    }
+}
+
+impl AsItIs for Reconciler {
+    fn order(&self, number: u32) -> Option<Order> {
+        self.orders.iter().find(|it| it.number == number).cloned()
+    }
+
+    fn watch(&self, window: &Name) -> Option<WindowWatch> {
+        self.watches.get(window).cloned()
+    }
+
+    fn selection(&self, window: &Name) -> Option<Resolution> {
+        self.selections.found.get(window).map(|it| it.as_ref().clone())
+    }
+
+    fn preflight(&self, window: &Name) -> Option<Preflight> {
+        self.preflights.told.get(window).cloned()
     }
 }
 

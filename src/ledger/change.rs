@@ -36,7 +36,38 @@ pub(super) enum Write {
     Record(DateTime<Utc>, Box<Event>),
 }
 
+/// How things are, for a change that is written late.
+pub trait AsItIs {
+    /// The operator's order of this number, if it is still there.
+    fn order(&self, number: u32) -> Option<Order>;
+    /// The watch on this window.
+    fn watch(&self, window: &Name) -> Option<WindowWatch>;
+    /// What this window was found to select.
+    fn selection(&self, window: &Name) -> Option<Resolution>;
+    /// What was told of this window's coming occurrence.
+    fn preflight(&self, window: &Name) -> Option<Preflight>;
+}
+
 impl Change {
+    /// The same, as it is to be written late: what it puts is put as it is by now, and what
+    /// is no more is not put. Nor is dropped what is there again.
+    pub fn as_it_is(self, now: &impl AsItIs) -> Self {
+        let renewed = self.0.into_iter().filter_map(|write| {
+            Some(match write {
+                Write::PutOrder(it) => Write::PutOrder(Box::new(now.order(it.number)?)),
+                Write::PutWatch(it) => Write::PutWatch(now.watch(&it.window)?),
+                Write::PutSelection(it) => Write::PutSelection(Box::new(now.selection(&it.window)?)),
+                Write::PutPreflight(it) => Write::PutPreflight(Box::new(now.preflight(&it.window)?)),
+                Write::DropOrder(number) if now.order(number).is_some() => return None,
+                Write::DropWatch(window) if now.watch(&window).is_some() => return None,
+                Write::DropSelection(window) if now.selection(&window).is_some() => return None,
+                Write::DropPreflight(window) if now.preflight(&window).is_some() => return None,
+                other => other,
+            })
+        });
+        Self(renewed.collect())
+    }
+
     /// Nothing yet.
     pub fn new() -> Self {
         Self::default()
@@ -71,16 +102,6 @@ impl Change {
     pub fn order(mut self, order: Order) -> Self {
         self.0.push(Write::PutOrder(Box::new(order)));
         self
-    }
-
-    /// The same, for a change that is written late: with orders as they are by now.
-    /// One that is no more is not written.
-    pub fn with_orders_as_they_are(self, now: impl Fn(u32) -> Option<Order>) -> Self {
-        let renewed = self.0.into_iter().filter_map(|write| match write {
-            Write::PutOrder(order) => Some(Write::PutOrder(Box::new(now(order.number)?))),
-            other => Some(other),
-        });
-        Self(renewed.collect())
     }
 
     /// Drops an operator's order, if it is there.

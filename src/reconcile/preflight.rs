@@ -49,7 +49,7 @@ pub(super) struct Preflights {
     // Their time has come, and what they select is not known yet.
     grounded: BTreeSet<Name>,
     flights: BTreeMap<Name, Flight>,
-    told: BTreeMap<Name, Preflight>,
+    pub(super) told: BTreeMap<Name, Preflight>,
     // One look at a time at each sync, whoever wants to know.
     under_way: BTreeSet<SyncRef>,
 }

@@ -37,7 +37,7 @@ const TOLD: usize = 20;
 /// All that is known of what windows select.
 #[derive(Debug, Default)]
 pub(super) struct Selections {
-    found: BTreeMap<Name, Arc<Resolution>>,
+    pub(super) found: BTreeMap<Name, Arc<Resolution>>,
     // Found anew, and not in the ledger as it is here.
     unsaved: BTreeSet<Name>,
     // By organization, as of the last boundary.

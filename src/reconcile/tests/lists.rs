@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::event::EventKind;
 use crate::domain::selection::{Seen, Select, Selector};
+use crate::ledger::{Contents, HistoryQuery, Store};
 
 /// A window over the sync 9 and what is called `nightly …`.
 pub(super) fn selecting() -> Window {
@@ -314,4 +315,49 @@ fn a_list_of_very_many_of_whom_few_are_held_is_not_read_again() {
     };
     // 50 pages in place of 100 looks, and 51.
     assert_eq!((read_again(2499), read_again(2500)), (1, 0));
+}
+
+#[test]
+fn what_the_ledger_takes_late_of_a_window_is_written_as_it_is_by_then() {
+    let changes = |actions: Vec<Action>| -> Vec<Change> {
+        let written = actions.into_iter().filter_map(|it| match it {
+            Action::Write { change } | Action::WriteAgain { change } => Some(change),
+            _ => None,
+        });
+        written.filter(|it| it.sync().is_none()).collect()
+    };
+    let mut store = Store::in_memory().unwrap();
+    let mut it = reconciler(vec![], Some(in_force(vec![selecting()], 8)));
+    it.pass(moment(0));
+    // The disk is full for what is found first, and for the window that opens.
+    let mut refused = changes(it.hear_list(&organization(), &seen(&[1, 2]), moment(1)));
+    store.apply(&changes(it.hear_list(&organization(), &seen(&[2, 3]), moment(2)))).unwrap();
+    refused.extend(changes(it.pass(moment(OPENS))));
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    store.apply(&changes(it.pass(moment(CLOSES)))).unwrap();
+    for change in refused {
+        it.write_failed(change, moment(CLOSES));
+    }
+    store.apply(&changes(it.pass(moment(CLOSES + 10)))).unwrap();
+
+    let Contents { selections, watches, .. } = store.contents().unwrap();
+    let found: Vec<_> = selections.iter().flat_map(|it| it.found.keys()).map(|it| it.id.as_u128()).collect();
+    assert_eq!(found, [2, 3]);
+    assert_eq!(watches.iter().map(|it| it.open.clone()).collect::<Vec<_>>(), [None], "it has closed");
+    let told = store.history(&HistoryQuery::default()).unwrap();
+    let told: Vec<_> = told.iter().map(|it| it.event.kind).collect();
+    assert_eq!(told, [EventKind::WindowClosed, EventKind::WindowOpened], "as late as it was");
+
+    // What is dropped late stays if it is there again.
+    it.bring_into_force(in_force(vec![], 8));
+    let dropped = changes(it.pass(moment(CLOSES + 20)));
+    it.bring_into_force(in_force(vec![selecting()], 8));
+    store.apply(&changes(it.pass(moment(CLOSES + 21)))).unwrap();
+    store.apply(&changes(it.hear_list(&organization(), &seen(&[4]), moment(CLOSES + 22)))).unwrap();
+    for change in dropped {
+        it.write_failed(change, moment(CLOSES + 23));
+    }
+    store.apply(&changes(it.pass(moment(CLOSES + 33)))).unwrap();
+    let Contents { selections, watches, .. } = store.contents().unwrap();
+    assert_eq!((selections.len(), watches.len()), (1, 1));
 }
