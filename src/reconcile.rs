@@ -72,7 +72,7 @@ pub const RELEASED: DateTime<Utc> = match DateTime::from_timestamp(1_795_392_000
 const FRESH: Duration = Duration::from_secs(10);
 
 /// No more writes than this are kept for a ledger that takes none, besides one
-/// for each row.
+/// for each row, and what operators ask for.
 const MOST_UNWRITTEN: usize = 1000;
 
 /// A pass decides about so many syncs, and leaves the others to the next one, which is
@@ -519,7 +519,9 @@ impl Reconciler {
                 self.unwritten.entry(sync.clone()).or_default().extend(events);
             }
             // What is told of windows and of the daemon; of a long outage only the beginning.
-            None if self.unwritten_others.len() < MOST_UNWRITTEN => self.unwritten_others.push(change),
+            None if self.unwritten_others.len() < MOST_UNWRITTEN || change.is_of_order() => {
+                self.unwritten_others.push(change);
+            }
             None => {}
         }
         self.rewrite_at = Some(now.uptime + Duration::from_secs(10));

@@ -1,5 +1,6 @@
 //! `history`: the journal, newest last, from the daemon or from the ledger.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -54,9 +55,9 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     let zone = file::zone(global);
     let request = request(arguments, &zone)?;
-    let journal = Journal { global, socket: Socket::of(global)? };
+    let journal = Journal { global, socket: Socket::of(global)?, is_offline: Cell::new(false) };
     let shown = Shown { format: arguments.format.format, zone: &zone };
-    block_on(async {
+    let work = async {
         // Nothing of what comes after this is missed.
         let newest = if arguments.follow { journal.newest().await? } else { None };
         let last = journal.show(&request, &shown).await?;
@@ -64,12 +65,15 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
             journal.doubt(window).await?;
         }
         if arguments.follow {
-            tokio::select! {
-                ended = follow(&journal, request, last.max(newest), arguments.retry, &shown) => ended?,
-                _ = tokio::signal::ctrl_c() => {}
-            }
+            follow(&journal, &request, last.max(newest), arguments.retry, &shown).await?;
         }
         Ok(Exit::Success)
+    };
+    block_on(async {
+        tokio::select! {
+            ended = work => ended,
+            _ = tokio::signal::ctrl_c(), if arguments.follow => Ok(Exit::Success),
+        }
     })
 }
 
@@ -97,44 +101,48 @@ fn request(arguments: &Arguments, zone: &Zone) -> Result<HistoryRequest, Failure
 /// daemon that goes away is, after what it wrote last, unless it is waited for.
 async fn follow(
     journal: &Journal<'_>,
-    request: HistoryRequest,
+    request: &HistoryRequest,
     mut last: Option<i64>,
     waits: bool,
     shown: &Shown<'_>,
 ) -> Result<(), Failure> {
-    let mut wait = PERIOD;
     loop {
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(PERIOD).await;
         if screen::nobody_reads() {
             return Ok(());
         }
-        // An empty journal counts from 1.
-        let request = page(&request, last.unwrap_or(0));
-        let (lines, gone) = match journal.socket.history(&request).await {
-            Err(failure) if failure.is_unreachable() => {
-                let left = journal.in_ledger(&request);
-                if waits { (left?, None) } else { (left.unwrap_or_default(), Some(failure)) }
+        let gone = loop {
+            match journal.socket.history(&page(request, last)).await {
+                Err(failure) if failure.is_unreachable() => break Some(failure),
+                lines => {
+                    if shown.is_last_page(&lines?, &mut last)? {
+                        break None;
+                    }
+                }
             }
-            answer => (answer?, None),
         };
-        last = lines.last().map(|it| it.entry).or(last);
-        wait = if lines.len() < MOST_LINES { PERIOD } else { Duration::ZERO };
-        shown.print(&lines)?;
-        if let Some(gone) = gone {
-            return Err(gone);
+        let Some(gone) = gone else { continue };
+        match journal.show_rest(request, &mut last, shown) {
+            Err(failure) if waits || matches!(failure, Failure::Output(_)) => return Err(failure),
+            Ok(()) if waits => {}
+            Ok(()) | Err(_) => return Err(gone),
         }
     }
 }
 
 /// The next lines after this entry, as many as come at once.
-fn page(request: &HistoryRequest, after: i64) -> HistoryRequest {
-    HistoryRequest { after: Some(after), limit: Some(MOST_LINES), oldest_first: true, ..request.clone() }
+fn page(request: &HistoryRequest, after: Option<i64>) -> HistoryRequest {
+    // An empty journal counts from 1.
+    let after = Some(after.unwrap_or(0));
+    HistoryRequest { after, limit: Some(MOST_LINES), oldest_first: true, ..request.clone() }
 }
 
 /// The journal, wherever it can be read.
 struct Journal<'a> {
     global: &'a Global,
     socket: Socket,
+    // The daemon did not answer: for what is asked for first it is not asked again.
+    is_offline: Cell<bool>,
 }
 
 impl Journal<'_> {
@@ -147,14 +155,19 @@ impl Journal<'_> {
             return Ok(lines.last().map(|it| it.entry));
         }
         let mut last = None;
-        loop {
-            let lines = self.lines(&page(request, last.unwrap_or(0)), last.is_none()).await?;
-            shown.print(&lines)?;
-            last = lines.last().map(|it| it.entry).or(last);
-            if lines.len() < MOST_LINES {
-                return Ok(last);
-            }
-        }
+        while !shown.is_last_page(&self.lines(&page(request, last)).await?, &mut last)? {}
+        Ok(last)
+    }
+
+    /// Shows all that the ledger has after this entry.
+    fn show_rest(
+        &self,
+        request: &HistoryRequest,
+        last: &mut Option<i64>,
+        shown: &Shown<'_>,
+    ) -> Result<(), Failure> {
+        while !shown.is_last_page(&self.in_ledger(&page(request, *last))?, last)? {}
+        Ok(())
     }
 
     /// The newest so many, in order.
@@ -168,7 +181,7 @@ impl Journal<'_> {
         let mut before = None;
         loop {
             let request = HistoryRequest { before, limit: Some(left.min(MOST_LINES)), ..request.clone() };
-            let lines = self.lines(&request, before.is_none()).await?;
+            let lines = self.lines(&request).await?;
             left = left.saturating_sub(lines.len());
             before = lines.first().map(|it| it.entry);
             let is_last = lines.len() < MOST_LINES || left == 0;
@@ -182,15 +195,25 @@ impl Journal<'_> {
     /// The newest entry of all.
     async fn newest(&self) -> Result<Option<i64>, Failure> {
         let request = HistoryRequest { limit: Some(1), ..HistoryRequest::default() };
-        Ok(self.lines(&request, false).await?.last().map(|it| it.entry))
+        Ok(self.lines(&request).await?.last().map(|it| it.entry))
     }
 
     /// What the daemon answers, or in its absence the ledger.
-    async fn lines(&self, request: &HistoryRequest, tells: bool) -> Result<Vec<JournalLine>, Failure> {
-        match self.socket.history(request).await {
-            Err(failure) if failure.is_unreachable() => self.offline(request, failure, tells),
-            answer => answer,
+    async fn lines(&self, request: &HistoryRequest) -> Result<Vec<JournalLine>, Failure> {
+        if self.is_offline.get() {
+            return self.in_ledger(request);
         }
+        let unreached = match self.socket.history(request).await {
+            Err(failure) if failure.is_unreachable() => failure,
+            answer => return answer,
+        };
+        let lines = match self.in_ledger(request) {
+            Err(Failure::Open(_)) => return Err(unreached),
+            lines => lines?,
+        };
+        self.is_offline.set(true);
+        screen::note(&format!("{}; this is what the ledger says", sentence(&unreached)));
+        Ok(lines)
     }
 
     /// Tells that a window of which nothing was found is perhaps none.
@@ -198,26 +221,10 @@ impl Journal<'_> {
         let ever =
             HistoryRequest { window: Some(window.to_owned()), limit: Some(1), ..HistoryRequest::default() };
         let is_in_file = file::read(self.global).is_ok_and(|it| it.config.calendar.window(window).is_some());
-        if !is_in_file && self.lines(&ever, false).await?.is_empty() {
+        if !is_in_file && self.lines(&ever).await?.is_empty() {
             screen::note(&format!("there is no window `{window}`, in the file or in the history"));
         }
         Ok(())
-    }
-
-    fn offline(
-        &self,
-        request: &HistoryRequest,
-        unreached: Failure,
-        tells: bool,
-    ) -> Result<Vec<JournalLine>, Failure> {
-        let lines = match self.in_ledger(request) {
-            Err(Failure::Open(_)) => return Err(unreached),
-            lines => lines?,
-        };
-        if tells {
-            screen::note(&format!("{}; this is what the ledger says", sentence(&unreached)));
-        }
-        Ok(lines)
     }
 
     fn in_ledger(&self, request: &HistoryRequest) -> Result<Vec<JournalLine>, Failure> {
@@ -234,6 +241,14 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
+    /// Prints a page, after which `last` is its last entry, and says whether there is no
+    /// other.
+    fn is_last_page(&self, lines: &[JournalLine], last: &mut Option<i64>) -> Result<bool, Failure> {
+        self.print(lines)?;
+        *last = lines.last().map(|it| it.entry).or(*last);
+        Ok(lines.len() < MOST_LINES)
+    }
+
     fn print(&self, lines: &[JournalLine]) -> Result<(), Failure> {
         if lines.is_empty() {
             return Ok(());

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The daemon cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SocketError {
-    /// Nobody answers.
+    /// Nobody answers, or not to the end.
     #[error("the daemon cannot be reached at `{}`", socket.display())]
     Unreachable {
         /// Where it was sought.
@@ -38,7 +38,7 @@ pub(super) enum SocketError {
         /// Who answered.
         socket: PathBuf,
         /// What is wrong with it.
-        source: reqwest::Error,
+        source: serde_json::Error,
     },
 }
 
@@ -122,9 +122,7 @@ impl Socket {
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
-        let unreachable =
-            |source| SocketError::Unreachable { socket: self.path.clone(), source: without_url(source) };
-        let response = request.send().await.map_err(unreachable)?;
+        let response = request.send().await.map_err(|source| self.unreachable(source))?;
         if response.status().is_success() {
             self.read(response).await
         } else {
@@ -133,20 +131,20 @@ impl Socket {
     }
 
     async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, Failure> {
-        let garbled =
-            |source| SocketError::Garbled { socket: self.path.clone(), source: without_url(source) };
-        Ok(response.json().await.map_err(garbled)?)
+        let body = response.bytes().await.map_err(|source| self.unreachable(source))?;
+        let garbled = |source| SocketError::Garbled { socket: self.path.clone(), source };
+        Ok(serde_json::from_slice(&body).map_err(garbled)?)
+    }
+
+    fn unreachable(&self, source: reqwest::Error) -> SocketError {
+        // The address that was made up below would only confuse.
+        SocketError::Unreachable { socket: self.path.clone(), source: source.without_url() }
     }
 }
 
 /// The name of the host means nothing on a socket, but HTTP wants one.
 fn address(what: &str) -> String {
     format!("http://localhost/api/v1/{what}")
-}
-
-/// The address that was made up above would only confuse.
-fn without_url(error: reqwest::Error) -> reqwest::Error {
-    error.without_url()
 }
 
 /// Where the daemon serves, as far as one can tell from outside of its service:

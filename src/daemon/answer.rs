@@ -68,12 +68,16 @@ impl Daemon {
         }
     }
 
-    /// Does what an operator asked for. What is confirmed is durable.
+    /// Does what an operator asked for. What is confirmed is durable, also if it was asked for
+    /// before, and nothing is left to write.
     fn obey<T: Send + 'static>(&mut self, obeyed: Obeyed<T>, reply: oneshot::Sender<Result<T, Refusal>>) {
         match obeyed {
             Err(refusal) => drop(reply.send(Err(refusal))),
             Ok((answer, actions)) => {
                 let writes = self.carry_out(actions);
+                if writes.is_empty() && !self.reconciler.is_written() {
+                    return drop(reply.send(Err(not_written("it takes no writes"))));
+                }
                 tokio::spawn(async move { drop(reply.send(written(writes).await.map(|()| answer))) });
             }
         }
@@ -233,16 +237,18 @@ async fn written(writes: Vec<Written>) -> Result<(), Refusal> {
         match write.await.unwrap_or(Err(LedgerError::Stopped)) {
             Ok(()) => {}
             Err(error) if error.is_fatal() => return Err(Refusal::Ledger { message: error.to_string() }),
-            Err(error) => {
-                let message = format!(
-                    "it counts from now on, but it is not on disk, and a restart would forget it: {error}. \
-                     It is written as soon as the ledger takes writes again"
-                );
-                return Err(Refusal::Ledger { message });
-            }
+            Err(error) => return Err(not_written(&error.to_string())),
         }
     }
     Ok(())
+}
+
+fn not_written(why: &str) -> Refusal {
+    let message = format!(
+        "it counts from now on, but it is not on disk: until the ledger takes writes again, a restart would \
+         forget it ({why})"
+    );
+    Refusal::Ledger { message }
 }
 
 impl From<Resumed> for ResumedSync {

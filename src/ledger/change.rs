@@ -159,6 +159,11 @@ impl Change {
         self
     }
 
+    /// Whether it is about an operator's order.
+    pub fn is_of_order(&self) -> bool {
+        self.0.iter().any(|it| matches!(it, Write::PutOrder(_) | Write::DropOrder(_)))
+    }
+
     /// The sync whose row it writes or drops, if it does.
     pub fn sync(&self) -> Option<&SyncRef> {
         self.0.iter().find_map(|write| match write {

@@ -1,7 +1,10 @@
 //! `history`: who, what, why, and how following it ends.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixListener;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use intermission::domain::event::{Event, EventKind};
 use intermission::ledger::{Change, Store};
@@ -144,4 +147,50 @@ fn a_long_journal_comes_page_by_page_with_a_daemon_and_without() {
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     drop(daemon);
+}
+
+#[test]
+fn who_follows_a_daemon_that_goes_away_gets_all_that_it_wrote() {
+    const ENTRIES: u32 = 2_500;
+    let place = Place::with(WINDOW);
+    let daemon = Daemon::start(&place);
+    let (child, mut lines) = follow(&place, &[]);
+    assert_eq!(event(lines.next()), "daemon_started");
+    assert_eq!(event(lines.next()), "config_loaded");
+    let ledger = rusqlite::Connection::open(place.path("ledger.db")).unwrap();
+    let copies = "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < ?) \
+                  INSERT INTO journal (at, event, done_by) SELECT at, 'window_missed', done_by FROM journal, many \
+                  WHERE id = 1";
+    assert_eq!(ledger.execute(copies, [ENTRIES]).unwrap(), ENTRIES as usize);
+    assert_eq!(daemon.stop(), Some(0));
+    let told: Vec<_> = lines.map(|it| event(Some(it))).collect();
+    assert_eq!(told.iter().filter(|it| *it == "window_missed").count(), ENTRIES as usize);
+    assert_eq!(told.last().unwrap(), "daemon_stopped");
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(69));
+}
+
+#[test]
+fn a_daemon_that_stands_still_is_waited_for_once() {
+    let place = Place::with(WINDOW);
+    let mut store = Store::open(&place.path("ledger.db")).unwrap();
+    let entry = Change::new().record(intermission::clock::wall(), Event::new(EventKind::WindowMissed));
+    store.apply(&vec![entry; 3_500]).unwrap();
+    store.close().unwrap();
+    // Who listens and answers nobody.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let listener = UnixListener::bind(place.path("control.sock")).unwrap();
+    std::thread::spawn({
+        let asked = Arc::clone(&asked);
+        move || {
+            let mut connections = Vec::new();
+            for connection in listener.incoming() {
+                asked.fetch_add(1, Relaxed);
+                connections.push(connection);
+            }
+        }
+    });
+    let told = place.run(&["history", "--format", "json"]).with(0);
+    assert_eq!(told.out.lines().count(), 3_500);
+    assert_eq!(told.err.matches("this is what the ledger says").count(), 1, "{}", told.err);
+    assert_eq!(asked.load(Relaxed), 1);
 }

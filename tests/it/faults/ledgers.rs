@@ -88,6 +88,7 @@ fn on_a_full_disk_nothing_new_is_paused_and_what_is_held_is_resumed() {
     fs::create_dir(&disk).unwrap();
     place.ledger = disk.join("ledger.db");
     let (held, new) = (place.model("default", id(1)), place.model("default", id(2)));
+    let spared = place.model("default", id(3));
     let opens = soon(1);
     place.write(&[window("before", (opens, much_later()), &[held])]);
     let mount = "mount -t tmpfs -o size=1m tmpfs \"$0\" && exec \"$@\"";
@@ -103,7 +104,7 @@ fn on_a_full_disk_nothing_new_is_paused_and_what_is_held_is_resumed() {
     fill_up(&fill);
     place.write(&[
         window("before", (opens, soon(1)), &[held]),
-        window("after", (opens, much_later()), &[new]),
+        window("after", (opens, much_later()), &[new, spared]),
     ]);
     place.reload();
     place.until_active(held);
@@ -118,19 +119,30 @@ fn on_a_full_disk_nothing_new_is_paused_and_what_is_held_is_resumed() {
     let order = ["pause", "--window", "after", "--for", "1h", "--reason", "load test"];
     let told = place.run(&order).with(1);
     assert!(told.err.contains("it counts from now on, but it is not on disk"), "{}", told.err);
+    let resume = ["resume", &spared.to_string(), "--reason", "urgent"];
+    place.run(&resume).with(1);
+    let again = place.run(&resume).with(1);
+    assert!(
+        again.err.contains("it is not on disk"),
+        "said again, and written no more than before: {}",
+        again.err
+    );
 
     fs::remove_file(fill).unwrap();
     place.until_held(new);
     until("the row of what was resumed is gone", || {
-        place.status().is_some_and(|it| super::rows(&it).len() == 1)
+        place.status().is_some_and(|it| super::rows(&it).iter().all(|row| row["id"] != held.to_string()))
     });
     // What could not be written then is written now.
     until("the journal tells of the resume", || {
         let history = place.run(&["history", "--event", "resumed", "--format", "json"]);
         history.out.contains(&held.to_string())
     });
-    until("so is the order", || place.run(&["history"]).out.contains("load test"));
+    for reason in ["load test", "urgent"] {
+        until("so are the orders", || place.run(&["history"]).out.contains(reason));
+    }
     place.run(&order).with(0);
+    place.run(&resume).with(0);
 }
 
 /// Leaves not a byte.
