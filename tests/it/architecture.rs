@@ -25,7 +25,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("config", &["domain", "key", "notify::check", "notify::is_loopback", "tzdb"]),
     ("notify", &["domain", "key"]),
     // Speaks of rows and of pace, and holds neither the ledger nor a client.
-    ("reconcile", &["domain", "ledger::Change", "polytomic::Limits", "polytomic::throttle"]),
+    (
+        "reconcile",
+        &["domain", "ledger::AsItIs", "ledger::Change", "polytomic::Limits", "polytomic::throttle"],
+    ),
     // Is told facts, and shows the report's rows as numbers.
     ("metrics", &["domain", "reconcile::RowReport", "reconcile::RowState"]),
     // Hangs at the end: it shows the report and passes questions on.
