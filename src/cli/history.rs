@@ -71,8 +71,9 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     };
     block_on(async {
         tokio::select! {
-            ended = work => ended,
+            biased;
             _ = tokio::signal::ctrl_c(), if arguments.follow => Ok(Exit::Success),
+            ended = work => ended,
         }
     })
 }
@@ -115,14 +116,14 @@ async fn follow(
             match journal.socket.history(&page(request, last)).await {
                 Err(failure) if failure.is_unreachable() => break Some(failure),
                 lines => {
-                    if shown.is_last_page(&lines?, &mut last)? {
+                    if !shown.print_page(&lines?, &mut last)? {
                         break None;
                     }
                 }
             }
         };
         let Some(gone) = gone else { continue };
-        match journal.show_rest(request, &mut last, shown) {
+        match journal.show_rest(request, &mut last, shown).await {
             Err(failure) if waits || matches!(failure, Failure::Output(_)) => return Err(failure),
             Ok(()) if waits => {}
             Ok(()) | Err(_) => return Err(gone),
@@ -155,18 +156,18 @@ impl Journal<'_> {
             return Ok(lines.last().map(|it| it.entry));
         }
         let mut last = None;
-        while !shown.is_last_page(&self.lines(&page(request, last)).await?, &mut last)? {}
+        while shown.print_page(&self.lines(&page(request, last)).await?, &mut last)? {}
         Ok(last)
     }
 
     /// Shows all that the ledger has after this entry.
-    fn show_rest(
+    async fn show_rest(
         &self,
         request: &HistoryRequest,
         last: &mut Option<i64>,
         shown: &Shown<'_>,
     ) -> Result<(), Failure> {
-        while !shown.is_last_page(&self.in_ledger(&page(request, *last))?, last)? {}
+        while shown.print_page(&self.in_ledger(&page(request, *last)).await?, last)? {}
         Ok(())
     }
 
@@ -201,13 +202,13 @@ impl Journal<'_> {
     /// What the daemon answers, or in its absence the ledger.
     async fn lines(&self, request: &HistoryRequest) -> Result<Vec<JournalLine>, Failure> {
         if self.is_offline.get() {
-            return self.in_ledger(request);
+            return self.in_ledger(request).await;
         }
         let unreached = match self.socket.history(request).await {
             Err(failure) if failure.is_unreachable() => failure,
             answer => return answer,
         };
-        let lines = match self.in_ledger(request) {
+        let lines = match self.in_ledger(request).await {
             Err(Failure::Open(_)) => return Err(unreached),
             lines => lines?,
         };
@@ -227,7 +228,9 @@ impl Journal<'_> {
         Ok(())
     }
 
-    fn in_ledger(&self, request: &HistoryRequest) -> Result<Vec<JournalLine>, Failure> {
+    /// What the ledger has. Before each page Ctrl-C has its turn.
+    async fn in_ledger(&self, request: &HistoryRequest) -> Result<Vec<JournalLine>, Failure> {
+        tokio::task::yield_now().await;
         let query = daemon::query(request)?;
         let store = file::ledger(self.global)?;
         Ok(store.history(&query)?.into_iter().map(JournalLine::from).collect())
@@ -241,12 +244,12 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// Prints a page, after which `last` is its last entry, and says whether there is no
-    /// other.
-    fn is_last_page(&self, lines: &[JournalLine], last: &mut Option<i64>) -> Result<bool, Failure> {
+    /// Prints a page, after which `last` is its last entry, and says whether another may
+    /// follow.
+    fn print_page(&self, lines: &[JournalLine], last: &mut Option<i64>) -> Result<bool, Failure> {
         self.print(lines)?;
         *last = lines.last().map(|it| it.entry).or(*last);
-        Ok(lines.len() < MOST_LINES)
+        Ok(lines.len() == MOST_LINES)
     }
 
     fn print(&self, lines: &[JournalLine]) -> Result<(), Failure> {

@@ -194,3 +194,20 @@ fn a_daemon_that_stands_still_is_waited_for_once() {
     assert_eq!(told.err.matches("this is what the ledger says").count(), 1, "{}", told.err);
     assert_eq!(asked.load(Relaxed), 1);
 }
+
+#[test]
+fn ctrl_c_ends_who_follows_well_while_a_long_ledger_is_shown() {
+    const ENTRIES: usize = 20_000;
+    let place = Place::with(WINDOW);
+    let mut store = Store::open(&place.path("ledger.db")).unwrap();
+    let entry = Change::new().record(intermission::clock::wall(), Event::new(EventKind::WindowMissed));
+    store.apply(&vec![entry; ENTRIES]).unwrap();
+    store.close().unwrap();
+    // There is no daemon. A pipe holds some hundred lines.
+    let (mut child, mut lines) = follow(&place, &["--since", "2h ago", "--retry"]);
+    assert_eq!(event(lines.next()), "window_missed");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let more = lines.count();
+    assert!(more < ENTRIES / 2, "{more} more lines");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
