@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -69,7 +70,7 @@ impl Socket {
 }
 
 /// Answers the requests of one connection.
-pub(super) async fn serve(tcp: TcpStream, shared: &std::sync::Arc<Shared>, mut stop: Stop) -> io::Result<()> {
+pub(super) async fn serve(tcp: TcpStream, shared: &Arc<Shared>, mut stop: Stop) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     let socket = Socket(tcp.as_fd().try_clone_to_owned()?);
     let (stream, protocol) = match shared.secure() {

@@ -40,14 +40,11 @@ pub(super) async fn serve(
             () = stop.requested() => return Ok(()),
         };
         let Some((request, next)) = request else { return Ok(()) };
-        let next = if request.uri().path().starts_with("/__simulator/") {
-            let answer = shared.control(&request);
+        let next = if let Some(answer) = shared.control(&request) {
             connection.write_whole(&answer, shared, next).await?
         } else {
             let _ongoing = shared.begin();
-            wait(shared.latency() / 2).await;
-            let disposition = shared.handle(&request);
-            wait(shared.latency() / 2).await;
+            let disposition = shared.handle(&request).await;
             connection.carry_out(disposition, shared, next, &mut stop).await?
         };
         if next == Next::Close {

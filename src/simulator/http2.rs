@@ -80,13 +80,11 @@ async fn answer(
 ) -> Result<Option<Broken>, h2::Error> {
     let (head, body) = request.into_parts();
     let request = Request::from_parts(head, whole(body).await?);
-    if request.uri().path().starts_with("/__simulator/") {
-        return respond_whole(&mut respond, shared.control(&request), shared);
+    if let Some(response) = shared.control(&request) {
+        return respond_whole(&mut respond, response, shared);
     }
     let _ongoing = shared.begin();
-    wait(shared.latency() / 2).await;
-    let disposition = shared.handle(&request);
-    wait(shared.latency() / 2).await;
+    let disposition = shared.handle(&request).await;
     tokio::select! {
         biased;
         () = wait(disposition.delay) => {}

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 
-use super::connection::{self, Secure, Stop};
+use super::connection::{self, Secure, Stop, wait};
 use super::{Disposition, Request, World, control};
 
 /// Says what time it is in the simulated world.
@@ -153,18 +153,26 @@ impl Shared {
         self.secure.as_ref()
     }
 
-    pub(super) fn latency(&self) -> Duration {
+    /// The world's decision about a request, and the way there and back.
+    pub(super) async fn handle(&self, request: &Request) -> Disposition {
+        wait(self.latency() / 2).await;
+        let now = self.now();
+        let disposition = self.world().handle(now, request);
+        wait(self.latency() / 2).await;
+        disposition
+    }
+
+    fn latency(&self) -> Duration {
         Duration::from_micros(self.latency.load(Relaxed))
     }
 
-    pub(super) fn handle(&self, request: &Request) -> Disposition {
-        let now = self.now();
-        self.world().handle(now, request)
-    }
-
-    pub(super) fn control(&self, request: &Request) -> super::Response {
+    /// The answer to a request that steers the world, if it is one.
+    pub(super) fn control(&self, request: &Request) -> Option<super::Response> {
+        if !request.uri().path().starts_with("/__simulator/") {
+            return None;
+        }
         let (now, counters) = (self.now(), self.counters());
-        control::answer(&mut self.world(), now, counters, request)
+        Some(control::answer(&mut self.world(), now, counters, request))
     }
 
     /// Counts a request as being answered until the guard is dropped.

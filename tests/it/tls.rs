@@ -14,18 +14,13 @@ pub(crate) fn certificate(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/polytomic/tests/tls").join(name)
 }
 
-/// Offers these protocols, the best first.
-pub(crate) fn acceptor(protocols: &[&[u8]]) -> TlsAcceptor {
+/// A simulated Polytomic that offers HTTP/2, as the real one does.
+pub(crate) fn secure() -> Secure {
     let chain = vec![CertificateDer::from_pem_file(certificate("good.pem")).unwrap()];
     let key = PrivateKeyDer::from_pem_file(certificate("leaf-key.pem")).unwrap();
     let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-    config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
-    TlsAcceptor::from(Arc::new(config))
-}
-
-/// A simulated Polytomic that offers HTTP/2, as the real one does.
-pub(crate) fn secure() -> Secure {
-    let acceptor = acceptor(&[b"h2", b"http/1.1"]);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
     Box::new(move |tcp| {
         let accepted = acceptor.accept(tcp);
         Box::pin(async move {
