@@ -115,7 +115,7 @@ struct Global {
         value_hint = ValueHint::FilePath
     )]
     config: PathBuf,
-    /// The ledger [default: `$STATE_DIRECTORY/ledger.db`, else `state.path` of the file]
+    /// The ledger [default: `state.path` of the file, else `$STATE_DIRECTORY/ledger.db`]
     #[arg(
         long,
         global = true,

@@ -93,7 +93,8 @@ pub enum RunError {
 #[derive(Debug)]
 pub struct Daemon {
     clock: Clock,
-    config_path: PathBuf,
+    start: Start,
+    ledger_path: PathBuf,
     // None: release-only, because the configuration is wrong or missing.
     config: Option<Config>,
     // What may surprise about the file of the start is told after the first pass.
@@ -109,7 +110,7 @@ pub struct Daemon {
     // Rows of it that could not be read at the start.
     damaged: Vec<String>,
     // Where the command line talks to us.
-    socket: Option<web::Bound>,
+    socket: Option<start::ControlSocket>,
     // How the web asks, and where the page is served.
     asks_by: mpsc::Sender<Ask>,
     listening: Option<web::Listening>,

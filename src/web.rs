@@ -76,6 +76,13 @@ pub struct Bound {
     inode: u64,
 }
 
+impl Bound {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 impl Drop for Bound {
     /// Takes the socket away, unless another one is in its place by now.
     fn drop(&mut self) {

@@ -98,7 +98,7 @@ impl Daemon {
                 pid: std::process::id(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 started_at: self.started_at,
-                config: self.config_path.display().to_string(),
+                config: self.start.config.display().to_string(),
                 config_error: self.config_error.as_ref().map(|error| match self.config {
                     Some(_) => format!("what was in force stays:\n{error}"),
                     None => format!(

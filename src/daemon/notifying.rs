@@ -209,7 +209,7 @@ impl Teller {
         loop {
             let is_leaving = *self.leaving.borrow_and_update();
             match self.tell_what_is_new(&mut heard, is_leaving).await {
-                Ok(Some(wait)) => self.rest(wait).await,
+                Ok(Some(wait)) => self.rest_unless_written(wait).await,
                 Ok(None) if is_leaving => return,
                 Ok(None) => {
                     let is_over = tokio::select! {
@@ -237,6 +237,16 @@ impl Teller {
             () = tokio::time::sleep(wait) => {}
             _ = self.leaving.changed(), if !is_leaving => {}
         }
+    }
+
+    /// Waits for what is there to ripen. What is written meanwhile may not wait for it.
+    async fn rest_unless_written(&mut self, wait: Duration) {
+        let mut written = self.written.clone();
+        tokio::select! {
+            () = self.rest(wait) => return,
+            changed = written.changed() => if changed.is_err() { return },
+        }
+        self.rest(wait.min(PAUSE)).await;
     }
 
     /// Tells what is ripe. How long to wait for the rest; `None` if there is none.

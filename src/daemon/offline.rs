@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::reconcile::{Resumed, Selection};
 
-use super::start::{Recovered, ledger_path};
+use super::start::Recovered;
 use super::{Daemon, Start, StartError};
 
 impl Start {
@@ -14,9 +14,9 @@ impl Start {
     /// where the ledger is, and serves nothing. For [`Daemon::resume_offline`]
     /// and then [`Daemon::run_once`].
     pub fn open_offline(self) -> Result<Daemon, StartError> {
-        let recovered = Recovered::at(&ledger_path(self.state.as_deref(), &self.config, None))?;
+        let recovered = Recovered::at(&self.ledger_path(None))?;
         // Nobody can ask this daemon anything.
-        Daemon::new(Clock::start(), self.config, recovered, mpsc::channel(1))
+        Daemon::new(Clock::start(), self, recovered, mpsc::channel(1))
     }
 }
 

@@ -4,17 +4,18 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::config::{self, Config, Context, Diagnostic, Rejected, Unadvised};
 use crate::domain::event::{Event, EventKind};
+use crate::domain::sync::counted;
 use crate::key;
 use crate::systemd;
 use crate::tzdb::{NoZoneData, Tzdb};
 use crate::web::api::{Refusal, Reloaded};
 
 use super::Daemon;
-use super::start::tzdir;
+use super::start::{ControlSocket, socket_path, tzdir};
 
 /// Why no configuration can come into force.
 #[derive(Debug, thiserror::Error)]
@@ -106,30 +107,12 @@ impl Daemon {
     }
 
     fn try_reload(&mut self) -> Result<Reloaded, Refusal> {
-        match load(&self.config_path, self.clock.now().wall) {
+        match load(&self.start.config, self.clock.now().wall) {
             Ok((config, tzdb)) => {
                 self.tzdb = Some(tzdb.to_string());
                 warn_of(&config.warnings);
                 let mut warnings: Vec<String> = config.warnings.iter().map(|it| it.render(false)).collect();
-                let is_moved = self.config.as_ref().is_some_and(|before| {
-                    before.web.control_socket != config.web.control_socket
-                        || before.state.path != config.state.path
-                });
-                if is_moved {
-                    let told = "another `control_socket` or `state.path` takes effect at the next start";
-                    warn!("{told}");
-                    warnings.push(told.to_owned());
-                }
-                // A socket that is taken is no reason to keep windows from coming into force.
-                if self.socket.is_some()
-                    && let Err(error) = self.listen(config.web.listen)
-                {
-                    let told = format!(
-                        "the status page stays where it was: could not open the new address: {error}"
-                    );
-                    warn!("{told}");
-                    warnings.push(told);
-                }
+                warnings.extend(self.move_with(&config).inspect(|told| warn!("{told}")));
                 let reloaded = reloaded(&config, warnings);
                 let detail = Some(describe(&config));
                 self.journal(Event { detail, ..Event::new(EventKind::ConfigLoaded) });
@@ -148,5 +131,49 @@ impl Daemon {
                 Err(Refusal::ConfigRejected { errors: rejected.each() })
             }
         }
+    }
+
+    /// Serves what the new file wants to have elsewhere, and says what stays where it was.
+    fn move_with(&mut self, config: &Config) -> impl Iterator<Item = String> + use<> {
+        let (socket, page) = match self.start.serve {
+            true => (self.move_socket(config), self.listen(config.web.listen)),
+            false => (Ok(()), Ok(())),
+        };
+        // What is taken is no reason to keep windows from coming into force.
+        let socket = socket.err().map(|error| {
+            format!("the control socket stays where it was: could not open the new one: {error}")
+        });
+        let page = page.err().map(|error| {
+            format!("the status page stays where it was: could not open the new address: {error}")
+        });
+        [self.warn_of_moved_ledger(config), socket, page].into_iter().flatten()
+    }
+
+    fn move_socket(&mut self, config: &Config) -> std::io::Result<()> {
+        let path = socket_path(&self.start.config, Some(config), &self.ledger_path);
+        if self.socket.as_ref().is_some_and(|it| it.path() == path) {
+            return Ok(());
+        }
+        self.socket = Some(ControlSocket::open(&path, self.asks_by.clone())?);
+        info!("The control socket is `{}`", path.display());
+        Ok(())
+    }
+
+    /// The next start looks for what is held in another file.
+    fn warn_of_moved_ledger(&self, config: &Config) -> Option<String> {
+        let (old, new) = (&self.ledger_path, self.start.ledger_path(Some(config)));
+        if *old == new {
+            return None;
+        }
+        let (old, new) = (old.display(), new.display());
+        let rows = self.reconciler.holds().count();
+        Some(match rows {
+            0 => format!("the ledger stays `{old}` until the next start, which takes `{new}`"),
+            _ => format!(
+                "the next start takes the ledger `{new}`, and would leave {} paused, or forget what was \
+                 decided about them: stop the daemon and move `{old}` there before",
+                counted(rows)
+            ),
+        })
     }
 }

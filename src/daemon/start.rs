@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tracing::{error, info};
 
 use crate::clock::Clock;
@@ -103,7 +104,7 @@ impl Start {
         let now = clock.now();
         let loaded = load_unadvised(&self.config, now.wall);
         let config = loaded.as_ref().ok().map(|(config, ..)| config);
-        let ledger_path = ledger_path(self.state.as_deref(), &self.config, config);
+        let ledger_path = self.ledger_path(config);
         if let (Err(rejected), Ok(false)) = (&loaded, ledger_path.try_exists()) {
             // There is nothing to recover, and nothing is made either.
             return Err(StartError::Config { rendered: rejected.to_string() });
@@ -124,20 +125,28 @@ impl Start {
         let (asks_by, asks) = mpsc::channel(web::QUEUE);
         let mut socket = None;
         if self.serve {
-            socket = match serve(&self.config, config.as_ref(), &ledger_path, asks_by.clone()) {
+            let path = socket_path(&self.config, config.as_ref(), &ledger_path);
+            socket = match ControlSocket::open(&path, asks_by.clone()) {
                 Ok(socket) => Some(socket),
-                // What is held is resumed whether anybody can ask about it or not.
-                Err(error) if owed > 0 => {
-                    error!(error = &error as &dyn std::error::Error, "Nobody can talk to this daemon");
+                Err(source) => {
+                    let error = StartError::Socket { socket: path, source };
+                    // What is held is resumed whether anybody can ask about it or not.
+                    if owed == 0 {
+                        return Err(error);
+                    }
+                    error!(
+                        error = &error as &dyn std::error::Error,
+                        "Nobody can talk to this daemon until a reload can open it"
+                    );
                     None
                 }
-                Err(error) => return Err(error),
             };
         }
         let held = holds.len();
-        let mut daemon = Daemon::new(clock, self.config, recovered, (asks_by, asks))?;
+        let is_served = self.serve;
+        let mut daemon = Daemon::new(clock, self, recovered, (asks_by, asks))?;
         daemon.socket = socket;
-        if let Some(address) = config.as_ref().and_then(|it| it.web.listen).filter(|_| self.serve)
+        if let Some(address) = config.as_ref().and_then(|it| it.web.listen).filter(|_| is_served)
             && let Err(source) = daemon.listen(Some(address))
         {
             let error = StartError::Listen { address, source };
@@ -184,10 +193,16 @@ impl Start {
         }
         Ok(daemon)
     }
+
+    /// Where the ledger is with this configuration.
+    pub(super) fn ledger_path(&self, config: Option<&Config>) -> PathBuf {
+        ledger_path(self.state.as_deref(), &self.config, config)
+    }
 }
 
 /// A ledger that is ours alone, and what it remembers.
 pub(super) struct Recovered {
+    path: PathBuf,
     lock: Lock,
     store: Store,
     contents: Contents,
@@ -202,7 +217,7 @@ impl Recovered {
         let contents = store
             .contents()
             .map_err(|source| StartError::Recover { ledger: ledger_path.to_owned(), source })?;
-        Ok(Self { lock, store, contents })
+        Ok(Self { path: ledger_path.to_owned(), lock, store, contents })
     }
 }
 
@@ -210,7 +225,7 @@ impl Daemon {
     /// A daemon that remembers, and has no configuration yet.
     pub(super) fn new(
         clock: Clock,
-        config_path: PathBuf,
+        start: Start,
         from: Recovered,
         (asks_by, asks): (mpsc::Sender<Ask>, mpsc::Receiver<Ask>),
     ) -> Result<Self, StartError> {
@@ -232,7 +247,8 @@ impl Daemon {
         reconciler.remember_reports(from.contents.reports);
         Ok(Self {
             clock,
-            config_path,
+            start,
+            ledger_path: from.path,
             config: None,
             unadvised: None,
             config_error: None,
@@ -273,32 +289,42 @@ fn lock_error(ledger: &Path, source: LockError) -> StartError {
     }
 }
 
-fn serve(
-    config_path: &Path,
-    config: Option<&Config>,
-    ledger: &Path,
-    asks: mpsc::Sender<Ask>,
-) -> Result<web::Bound, StartError> {
-    let socket = socket_path(config_path, config, ledger);
-    let (listener, bound) =
-        web::bind(&socket).map_err(|source| StartError::Socket { socket: socket.clone(), source })?;
-    tokio::spawn(async move {
-        if let Err(error) = web::serve(listener, asks).await {
-            error!(error = %error, "The control socket failed");
-        }
-    });
-    Ok(bound)
+/// The control socket, which is served as long as this is there.
+#[derive(Debug)]
+pub(super) struct ControlSocket {
+    bound: web::Bound,
+    accepting: AbortHandle,
 }
 
-/// Where the ledger is: as named, else in the directory that systemd keeps for
-/// us, else where the file says, read leniently if it could not be loaded, else the
-/// usual place.
+impl ControlSocket {
+    pub(super) fn open(path: &Path, asks: mpsc::Sender<Ask>) -> std::io::Result<Self> {
+        let (listener, bound) = web::bind(path)?;
+        let accepting = tokio::spawn(async move {
+            if let Err(error) = web::serve(listener, asks).await {
+                error!(error = %error, "The control socket failed");
+            }
+        });
+        Ok(Self { bound, accepting: accepting.abort_handle() })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.bound.path()
+    }
+}
+
+impl Drop for ControlSocket {
+    /// Whoever is connected is answered still.
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Where the ledger is: as named, else where the file says, read leniently if it could
+/// not be loaded, else in the directory that systemd keeps for us, else the usual place.
+/// So whoever reads the same file finds the same ledger, in a unit or not.
 pub fn ledger_path(named: Option<&Path>, config_path: &Path, config: Option<&Config>) -> PathBuf {
     if let Some(path) = named {
         return path.to_owned();
-    }
-    if let Some(directory) = key::process_environment("STATE_DIRECTORY") {
-        return PathBuf::from(directory).join("ledger.db");
     }
     let configured = match config {
         Some(config) => config.state.path.clone(),
@@ -306,7 +332,16 @@ pub fn ledger_path(named: Option<&Path>, config_path: &Path, config: Option<&Con
             std::fs::read_to_string(config_path).ok().and_then(|text| config::state_path_leniently(&text))
         }
     };
-    configured.unwrap_or_else(|| PathBuf::from("/var/lib/intermission/ledger.db"))
+    configured
+        .or_else(|| Some(directory_of_systemd("STATE_DIRECTORY")?.join("ledger.db")))
+        .unwrap_or_else(|| PathBuf::from("/var/lib/intermission/ledger.db"))
+}
+
+/// The first of the directories that systemd names in a variable, separated by colons
+/// (systemd.exec(5), `StateDirectory=`).
+fn directory_of_systemd(variable: &str) -> Option<PathBuf> {
+    let directories = key::process_environment(variable)?;
+    std::env::split_paths(&directories).next().filter(|it| !it.as_os_str().is_empty())
 }
 
 /// Where the daemon's control socket is: as configured, else in the run-time
@@ -323,10 +358,7 @@ pub fn named_socket(config_path: &Path, config: Option<&Config>) -> Option<PathB
             std::fs::read_to_string(config_path).ok().and_then(|text| config::control_socket_leniently(&text))
         }
     };
-    configured.or_else(|| {
-        let directory = key::process_environment("RUNTIME_DIRECTORY")?;
-        Some(PathBuf::from(directory).join("control.sock"))
-    })
+    configured.or_else(|| Some(directory_of_systemd("RUNTIME_DIRECTORY")?.join("control.sock")))
 }
 
 /// `$TZDIR`, which names the time zone data to use whatever it is.

@@ -281,3 +281,67 @@ fn many_reloads_across_the_boundaries_make_no_second_pause() {
     night.assert_one_pause(CONTACTS, &span);
     night.assert_one_pause(STRIPE, &span);
 }
+
+#[test]
+fn another_control_socket_is_served_after_a_reload_and_the_old_one_is_gone() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    night.write(&[patching]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.rewrite(|text| text.replace("control.sock", "moved.sock"));
+    daemon.hang_up();
+    night.until_status("it answers at the new place", |it| it["daemon"]["pid"] == daemon.pid());
+    assert!(!night.path("control.sock").exists());
+    night.run(&["reload"], 0).with(&["the configuration is in force"]);
+    // A place that cannot be had is no reason to lose the one that is.
+    night.rewrite(|text| text.replace("moved.sock", "nowhere/moved.sock"));
+    daemon.hang_up();
+    night.until("the log tells of it", |_| night.log().contains("the control socket stays where it was"));
+    night.rewrite(|text| text.replace("nowhere/moved.sock", "moved.sock"));
+    night.run(&["status"], 0).with(&["Contacts"]);
+    assert_eq!(daemon.stop(), Some(0));
+    assert!(!night.path("moved.sock").exists());
+}
+
+#[test]
+fn another_ledger_in_the_file_is_warned_of_while_something_is_held() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    night.write(&[patching]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.rewrite(|text| text.replace("ledger.db", "moved.db"));
+    night.run(&["reload"], 0).with(&["would leave 1 sync paused", "stop the daemon and move"]);
+    // As it is told.
+    assert_eq!(daemon.stop(), Some(0));
+    std::fs::rename(night.path("ledger.db"), night.path("moved.db")).unwrap();
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    night.run(&["resume", "--all"], 0);
+    night.until_resumed(CONTACTS);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn the_file_says_where_the_ledger_is_to_a_unit_as_to_a_shell() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    night.write(&[patching]);
+    let of_unit = night.path("of-unit");
+    std::fs::create_dir(&of_unit).unwrap();
+    let daemon = night.spawn(&[("STATE_DIRECTORY", of_unit.display().to_string())]);
+    night.until_state(CONTACTS, "held");
+    daemon.kill();
+    // Whoever breaks glass has no variables of a unit.
+    night.run(&["resume", "--offline", "--all"], 0);
+    night.until_resumed(CONTACTS);
+    assert!(!of_unit.join("ledger.db").exists());
+    // Without a word in the file it is the first of systemd's directories.
+    night.rewrite(|text| text.replace("[state]\npath = ", "[state]\n#path = "));
+    let several = format!("{}:{}", of_unit.display(), night.path("none").display());
+    let daemon = night.spawn(&[("STATE_DIRECTORY", several)]);
+    night.until_status("the daemon answers", |it| it["daemon"]["pid"] == daemon.pid());
+    assert!(of_unit.join("ledger.db").exists());
+    assert_eq!(daemon.stop(), Some(0));
+}

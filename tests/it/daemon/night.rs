@@ -167,7 +167,7 @@ impl Night {
     /// configuration is in force.
     pub(super) fn start(&self) -> Daemon {
         let daemon = self.spawn(&[]);
-        self.until_status("the daemon answers", |it| it["daemon"]["pid"] == daemon.child.id());
+        self.until_status("the daemon answers", |it| it["daemon"]["pid"] == daemon.pid());
         daemon
     }
 
@@ -177,6 +177,11 @@ impl Night {
         let mut command = self.command(&["run", "--log-format", "text"]);
         command.envs(environment.iter().map(|(name, value)| (name, value))).stdout(Stdio::null()).stderr(log);
         Daemon { child: command.spawn().unwrap() }
+    }
+
+    /// What its daemons have logged so far.
+    pub(super) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap()
     }
 
     /// Asks something of the command line, and sees how it ends.
@@ -486,6 +491,10 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGTERM, and how it ends.
     pub(super) fn stop(self) -> Option<i32> {
         self.terminate();

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use intermission::simulator::{Fault, Operation, Rule};
 use serde_json::Value;
 
@@ -151,11 +152,34 @@ fn the_heart_beats_only_while_nothing_is_overdue() {
     night.until("it is told of what is overdue", |_| {
         webhook.texts().iter().any(|it| it.contains("OVERDUE: sync `Contacts`"))
     });
-    night.until("the log tells of it", |_| daemon_log(&night).contains("No heartbeat: held back: 1 overdue"));
+    night.until("the log tells of it", |_| night.log().contains("No heartbeat: held back: 1 overdue"));
     let before = beats();
     night.world().clear_faults();
     night.until_resumed(CONTACTS);
     night.until("the heart beats again", |_| beats() > before);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn what_is_overdue_does_not_wait_for_an_attempt_that_may_heal() {
+    let (night, webhook) = (Night::new(), Webhook::start());
+    let nightly = Window::new("nightly", soon(-1.0)..soon(4.0)).of(&[CONTACTS]);
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[LEADS]);
+    write(&night, &webhook, "events = [\"pause_failed\", \"overdue\"]\n", &[nightly, patching]);
+    night.rewrite(|text| text.replace("[reconcile]", "[reconcile]\noverdue_after = \"1s\""));
+    night.world().add_rule(Rule::always(Fault::status(422)).on(Operation::Pause).of(LEADS.id));
+    night.world().add_rule(Rule::always(Fault::status(500)).on(Operation::Resume));
+    let daemon = night.start();
+    night.until_paused(CONTACTS);
+    night.until("it is told of what is overdue", |_| {
+        webhook.texts().iter().any(|it| it.contains("OVERDUE: sync `Contacts`"))
+    });
+    // Else both would have been told once the first had had its time to heal.
+    let failed = night.history("pause_failed")[0]["at"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+    let took = soon(0.0) - failed;
+    assert!(took < TimeDelta::seconds(60), "{took}");
+    night.world().clear_faults();
+    night.until_resumed(CONTACTS);
     assert_eq!(daemon.stop(), Some(0));
 }
 
@@ -227,9 +251,7 @@ fn a_notice_that_the_webhook_cannot_read_gives_way_to_the_next() {
     night.until("the next one is told", |_| webhook.heard().len() >= 4);
     let heard = webhook.heard();
     assert!(heard[..3].iter().all(|it| it.id == heard[0].id) && heard[3].id != heard[0].id, "{heard:?}");
-    night.until("the log tells of it", |_| {
-        daemon_log(&night).contains("Gave up on a notice: refused with 400")
-    });
+    night.until("the log tells of it", |_| night.log().contains("Gave up on a notice: refused with 400"));
     assert_eq!(daemon.stop(), Some(0));
 }
 
@@ -282,10 +304,6 @@ fn an_address_anywhere_in_a_broken_file_is_never_shown() {
     }
     // The night looks through all that is left behind.
     std::fs::remove_file(night.path("broken.toml")).unwrap();
-}
-
-fn daemon_log(night: &Night) -> String {
-    std::fs::read_to_string(night.path("log")).unwrap_or_default()
 }
 
 #[test]
