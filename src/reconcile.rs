@@ -59,7 +59,7 @@ pub use preflight::PreflightRule;
 pub use report::{OrderReport, Report, RowReport, RowState, headline};
 pub use sweep::SWEPT_FROM;
 pub use why::{Holder, Wanted, Why};
-pub use withdrawn::Withdrawn;
+pub use withdrawn::{NotEnded, Withdrawn};
 
 /// The date of this release. A clock that says less is wrong, and nothing is
 /// paused on its word.
@@ -69,7 +69,7 @@ pub const RELEASED: DateTime<Utc> = match DateTime::from_timestamp(1_795_392_000
 };
 
 /// An answer older than this does not decide any more: it is asked for again.
-const FRESH: Duration = Duration::from_secs(10);
+pub const FRESH: Duration = Duration::from_secs(10);
 
 /// No more writes than this are kept for a ledger that takes none, besides one
 /// for each row, and what operators ask for.
@@ -234,6 +234,15 @@ pub struct InForce {
     pub rules: Rules,
     /// What is looked at before windows open; none: nothing.
     pub preflight: Option<PreflightRule>,
+}
+
+impl InForce {
+    /// Where the file has the organization of this name, if that is not the place that a
+    /// row names: what is paused there is not asked about here.
+    pub fn elsewhere(&self, organization: &Organization) -> Option<&Arc<Organization>> {
+        let (configured, _) = self.organizations.get(&organization.name)?;
+        (!configured.is_same_place(organization)).then_some(configured)
+    }
 }
 
 /// All syncs that matter now, and what is known of them.

@@ -33,14 +33,18 @@ pub(super) fn read(global: &Global) -> Result<Read, Failure> {
 /// Reads the file, and adds to its windows what operators asked for, as far as
 /// the ledger can be read: what the daemon has in force.
 pub(super) fn read_with_orders(global: &Global) -> Result<Read, Failure> {
-    let mut read = read(global)?;
-    let contents = remembered(global);
-    select(&mut read, contents.selections);
-    if contents.orders.iter().any(|it| read.now < it.until) {
-        read.config.calendar = read.config.calendar.with_orders(&contents.orders);
+    let mut read = read_with_selected(global)?;
+    add_orders(&mut read, global);
+    Ok(read)
+}
+
+/// Adds what operators asked for, as far as the ledger can be read.
+pub(super) fn add_orders(read: &mut Read, global: &Global) {
+    let orders = remembered(global).orders;
+    if orders.iter().any(|it| read.now < it.until) {
+        read.config.calendar = read.config.calendar.with_orders(&orders);
         screen::note("with what operators asked for, as the ledger has it");
     }
-    Ok(read)
 }
 
 /// Reads the file, and adds to its windows what they were last found to select,

@@ -6,10 +6,12 @@ use tokio::task::JoinSet;
 
 use super::api::{self, Clients};
 use super::file::Read;
+use super::screen;
 use crate::domain::calendar::Calendar;
 use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::verdict::Failure;
+use crate::domain::window::Window;
 use crate::polytomic::{Client, Listed};
 
 /// Each organization's syncs, or why they cannot be listed.
@@ -49,6 +51,37 @@ pub(super) fn resolve(read: &Read, lists: &Lists) -> BTreeMap<Name, Resolution> 
         }
     }
     found
+}
+
+/// The same beside what the ledger has of them, as the daemon would take it: what a
+/// window that asks for pauses was found to select stays, and what cannot be listed is
+/// as it was.
+pub(super) fn resolve_beside(
+    read: &Read,
+    lists: &Lists,
+    before: BTreeMap<Name, Resolution>,
+) -> BTreeMap<Name, Resolution> {
+    let mut found = before;
+    for (name, fresh) in resolve(read, lists) {
+        let is_open = |it: &Window| it.pausing(read.now).next().is_some();
+        let resolution = match found.get(&name) {
+            Some(before) if read.config.calendar.window(name.as_str()).is_some_and(is_open) => {
+                fresh.and_what_was_found(before)
+            }
+            Some(_) | None => fresh,
+        };
+        found.insert(name, resolution);
+    }
+    found
+}
+
+/// Says of which organizations there is no list, and why.
+pub(super) fn tell_failures(lists: &Lists) {
+    for (organization, list) in lists {
+        if let Err(failure) = list {
+            screen::note(&format!("error: organization `{organization}` cannot be listed: {failure}"));
+        }
+    }
 }
 
 /// Warns of syncs that run after one that a window pauses, and that no window

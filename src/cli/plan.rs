@@ -1,6 +1,6 @@
 //! `plan`: what the daemon would do right now. Takes no lock, changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +11,15 @@ use uuid::Uuid;
 use super::api::{self, Clients};
 use super::file::{self, Read};
 use super::table::{Mood, Rows, count};
-use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, screen};
+use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, listing, screen};
 use crate::domain::calendar::Desired;
 use crate::domain::hold::Hold;
 use crate::domain::moment::Moment;
 use crate::domain::organization::Organization;
-use crate::domain::plan::{Call, Case, Evidence, Rules, Step, Turn, next_step};
+use crate::domain::plan::{Call, Case, ErrandStep, Evidence, Rules, Step, Turn, next_errand, next_step};
 use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::Failure;
+use crate::domain::window::{Occurrence, Window};
 use crate::ledger::OpenError;
 use crate::polytomic::Looked;
 use crate::reconcile::RELEASED;
@@ -46,14 +47,29 @@ struct Line {
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
-    let read = file::read_with_orders(global)?;
+    let mut read = file::read(global)?;
     let holds = holds(global)?;
-    let lines = block_on(async { Ok(plan(&read, holds).await) })?;
+    let (lines, lists) = block_on(async {
+        let lists = listing::list(&read, to_be_listed(&read).into_iter()).await;
+        let selected = listing::resolve_beside(&read, &lists, file::found(global));
+        read.config.calendar = read.config.calendar.with_selected(&selected);
+        file::add_orders(&mut read, global);
+        Ok((plan(&read, holds).await, lists))
+    })?;
+    listing::tell_failures(&lists);
     match arguments.format.format {
         Format::Json => screen::say_json(&lines)?,
         Format::Table => screen::say(&table(&lines))?,
     }
-    Ok(if lines.iter().any(|it| it.error.is_some()) { Exit::Failed } else { Exit::Success })
+    let is_known = lines.iter().all(|it| it.error.is_none()) && lists.values().all(Result::is_ok);
+    Ok(if is_known { Exit::Success } else { Exit::Failed })
+}
+
+/// Whose syncs are selected by a window that asks for their pause now.
+fn to_be_listed(read: &Read) -> BTreeSet<Name> {
+    let asks = |window: &Window| window.pausing(read.now).next().is_some();
+    let selecting = read.config.calendar.selecting().filter(|(window, _)| asks(window));
+    selecting.map(|(_, select)| select.organization.clone()).collect()
 }
 
 /// The rows of the ledger. No ledger is no rows: before its first start the
@@ -124,6 +140,8 @@ fn line(
         rules,
     };
     let step = next_step(&case, &turn);
+    let waits = matches!(next_errand(&case, &turn), ErrandStep::Ask { pause: Some(_), .. });
+    let waits = waits && matches!(step, Step::Rest { .. });
     let observed = looked.as_ref().ok().and_then(|it| it.as_ref()).map(|it| match it.state {
         SyncState::Active => "on",
         SyncState::Inactive => "off",
@@ -135,12 +153,24 @@ fn line(
         kind: case.sync.kind,
         id: case.sync.id,
         name: case.name.clone(),
-        desired: if *desired == Desired::Running { "running" } else { "paused" },
+        desired: wanted(&case, desired),
         observed,
         held: case.hold.as_ref().map(|hold| hold.state.as_str()),
-        mood: mood(&step, error.is_some()),
-        step: step.to_string(),
+        mood: if waits && error.is_none() { Mood::Busy } else { mood(&step, error.is_some()) },
+        step: if waits { "pause once no execution runs".to_owned() } else { step.to_string() },
         error,
+    }
+}
+
+/// What is wanted of it, in words: what holds it may not count for it.
+fn wanted(case: &Case, desired: &Desired) -> &'static str {
+    let leaves_alone = |holders: &[Occurrence]| {
+        case.hold.as_ref().is_some_and(|hold| holders.iter().all(|it| hold.leaves_alone(it)))
+    };
+    match desired {
+        Desired::Running => "running",
+        Desired::Paused(pause) if leaves_alone(&pause.holders) => "left alone",
+        Desired::Paused(_) => "paused",
     }
 }
 

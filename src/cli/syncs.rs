@@ -65,11 +65,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     for warning in listing::uncovered(calendar, &lists) {
         screen::note(&format!("warning: {warning}"));
     }
-    for (organization, list) in &lists {
-        if let Err(failure) = list {
-            screen::note(&format!("error: organization `{organization}` cannot be listed: {failure}"));
-        }
-    }
+    listing::tell_failures(&lists);
     let lines = lines(arguments, calendar, &lists);
     match arguments.format.format {
         Format::Json => screen::say_json(&lines)?,

@@ -93,20 +93,22 @@ fn row_of(row: &RowReport, zone: &Zone) -> Vec<String> {
     lines
 }
 
-/// The end of what is now, and the pause after that.
+/// The end of what is now and the next pause, whichever comes first.
 fn what_follows(why: &Why, zone: &Zone, now: DateTime<Utc>) -> Vec<String> {
-    let ends = |what: &str, at| format!("next: {what} {}", times::show_with_distance(at, zone, now));
+    let ends = |what: &str, at| (at, format!("{what} {}", times::show_with_distance(at, zone, now)));
     let end = match (why.until, why.exempt_until) {
         (Some(at), _) => Some(ends(if why.is_held() { "resumed" } else { "its pause ends" }, at)),
         (None, Some(at)) => Some(ends("exempt no longer", at)),
         (None, None) => None,
     };
-    let when = if end.is_some() { "after that" } else { "next" };
-    let pause = match &why.next {
-        Some(next) => format!("{when}: {}", paused(why, next, zone, now)),
-        None => format!("{when}: no further pause"),
-    };
-    end.into_iter().chain([pause]).collect()
+    let pause = why.next.as_ref().map(|next| (next.pauses, paused(why, next, zone, now)));
+    let mut coming: Vec<_> = end.into_iter().chain(pause).collect();
+    coming.sort_by_key(|(at, _)| *at);
+    let mut lines: Vec<String> = coming.into_iter().map(|(_, what)| what).collect();
+    if why.next.is_none() {
+        lines.push("no further pause".to_owned());
+    }
+    lines.iter().zip(["next", "after that"]).map(|(what, when)| format!("{when}: {what}")).collect()
 }
 
 fn paused(why: &Why, next: &Occurrence, zone: &Zone, now: DateTime<Utc>) -> String {

@@ -8,7 +8,7 @@ use crate::domain::operator::is_order;
 use crate::domain::sync::{Name, SyncRef, find_sync};
 use crate::domain::zone::Zone;
 use crate::ledger::{Entry, HistoryQuery, LedgerError, SyncFilter};
-use crate::reconcile::{OrderReport, Resumed, Selection};
+use crate::reconcile::{NotEnded, OrderReport, Resumed, Selection};
 use crate::web::api::{
     Ask, DaemonStatus, ForgetRequest, Forgotten, HistoryRequest, JournalLine, MOST_LINES, NamedSync, Names,
     Refusal, ResumeAnswer, ResumeRequest, ResumedSync, Snapshot, Status,
@@ -177,7 +177,7 @@ impl Daemon {
     /// Ends what an operator asked for, by its name.
     fn end_order(&mut self, name: &Name, by: &str, reason: Option<&str>) -> Obeyed<ResumeAnswer> {
         let ended = self.reconciler.end_order(name, by, reason, self.clock.now());
-        let (ended, actions) = ended.ok_or_else(|| no_order(name))?;
+        let (ended, actions) = ended.map_err(|error| not_ended(&error))?;
         let answer = ResumeAnswer {
             order: Some(OrderReport::from(&ended.order)),
             closes: ended.closes,
@@ -200,7 +200,7 @@ impl Daemon {
                 if self.reconciler.knows_window(&name) {
                     Ok(Selection::Window(name))
                 } else if is_order(&name) {
-                    Err(no_order(&name))
+                    Err(not_ended(&NotEnded::Unknown(name)))
                 } else {
                     Err(Refusal::NotFound { message: format!("there is no window `{name}`") })
                 }
@@ -224,9 +224,11 @@ impl Daemon {
     }
 }
 
-fn no_order(name: &Name) -> Refusal {
-    Refusal::NotFound {
-        message: format!("`{name}` is over, or nobody asked for it: there is nothing to end"),
+fn not_ended(error: &NotEnded) -> Refusal {
+    let message = error.to_string();
+    match error {
+        NotEnded::Unknown(_) => Refusal::NotFound { message },
+        NotEnded::Unforeseeable { .. } => Refusal::Conflict { message },
     }
 }
 

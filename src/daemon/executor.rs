@@ -22,7 +22,7 @@ use crate::key;
 use crate::ledger::{Change, Ledger, LedgerError, NotWritten, Urgency};
 use crate::metrics::{Metrics, Operation};
 use crate::polytomic::{Client, Limits, Looked};
-use crate::reconcile::{Action, ErrandReply, Outcome, Reply, ScoutReply, SweepReply};
+use crate::reconcile::{Action, ErrandReply, FRESH, Outcome, Reply, ScoutReply, SweepReply};
 
 /// What comes back to the loop.
 #[derive(Debug)]
@@ -281,6 +281,7 @@ impl Executor {
     ) {
         let written = self.ledger.submit(change, Urgency::AtOnce);
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
+        let submitted = clock.now();
         self.spawn(async move {
             if let Err(not_written) = written.await {
                 let failure = unwritten(&not_written);
@@ -290,13 +291,15 @@ impl Executor {
                 return reply(&heard, sync, organization, Evidence::NotWritten { failure }, None).await;
             }
             let sent = clock.now();
-            let verdict = if sent.wall < until {
-                client.set_active(&sync, false).await
+            let not_sent = |why: String| Verdict::Refused(Failure::new(FailureKind::NotSent, why));
+            let waited = sent.uptime.saturating_sub(submitted.uptime);
+            let verdict = if until <= sent.wall {
+                not_sent("the window had closed before the request left".to_owned())
+            } else if FRESH < waited {
+                // Somebody may have switched it off since it was looked at.
+                not_sent(format!("the ledger took {} s to write it down", waited.as_secs()))
             } else {
-                Verdict::Refused(Failure::new(
-                    FailureKind::NotSent,
-                    "the window had closed before the request left",
-                ))
+                client.set_active(&sync, false).await
             };
             let evidence = Evidence::Answered { active: false, sent, verdict };
             count(&metrics, Operation::Pause, &evidence, clock.now().uptime.saturating_sub(sent.uptime));

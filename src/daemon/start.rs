@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -109,6 +109,7 @@ impl Start {
             // There is nothing to recover, and nothing is made either.
             return Err(StartError::Config { rendered: rejected.to_string() });
         }
+        warn_of_another_ledger(&ledger_path);
         let recovered = Recovered::at(&ledger_path)?;
         let holds = &recovered.contents.holds;
         let owed = holds.iter().filter(|hold| hold.state.owes_resume() || hold.unsettled.any()).count();
@@ -178,6 +179,9 @@ impl Start {
                 warn_of(&config.warnings);
                 let detail = Some(describe(&config));
                 daemon.journal(Event { detail, ..Event::new(EventKind::ConfigLoaded) });
+                if let Some(told) = daemon.left_behind(&config) {
+                    warn!("{told}");
+                }
                 daemon.bring_into_force(config);
                 daemon.unadvised = unadvised;
             }
@@ -287,6 +291,18 @@ fn lock_error(ledger: &Path, source: LockError) -> StartError {
         LockError::Held(_) => StartError::Held { ledger },
         source => StartError::Lock { ledger, source },
     }
+}
+
+/// The file may have named another place since the last start.
+fn warn_of_another_ledger(path: &Path) {
+    let other = directory_of_systemd("STATE_DIRECTORY").map(|it| it.join("ledger.db"));
+    let Some(other) = other.filter(|it| it != path && !path.exists() && it.exists()) else { return };
+    error!(
+        "There is no ledger at `{}` yet, and one at `{}`: nobody looks after what that one holds. If it is this \
+         daemon's, stop it, move the ledger and the files beside it, and start again",
+        path.display(),
+        other.display(),
+    );
 }
 
 /// The control socket, which is served as long as this is there.

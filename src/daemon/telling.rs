@@ -12,7 +12,7 @@ pub(super) fn clock_error(now: DateTime<Utc>) -> Option<String> {
     (now < RELEASED).then(|| {
         format!(
             "The clock is wrong: it says {}, and this release is of {}. Nothing is paused until it is set \
-             right; what is held is resumed when it is due by this clock",
+             right; what is held is resumed, unless by this clock, too, a window is open",
             now.format("%Y-%m-%dT%H:%M:%SZ"),
             RELEASED.format("%Y-%m-%d"),
         )

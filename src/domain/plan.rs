@@ -31,6 +31,8 @@ mod display;
 mod errand;
 mod moves;
 
+use moves::was_over_before;
+
 pub use case::{Call, Case, Evidence, Retry};
 pub use errand::{Errand, ErrandStep, Errands, Last, Learnt, Proof, Told, is_final, next_errand};
 
@@ -243,6 +245,10 @@ impl Decision<'_> {
                 self.let_go(hold, seen.sent, vec![])
             }
 
+            // That pause was over before these began, only nobody was there: an ordinary start.
+            (Held, Paused(pause), Some((Active, seen))) if was_over_before(hold, pause) => {
+                self.pause_if_begun(pause, seen)
+            }
             (Held, Paused(pause), Some((Active, seen))) => self.switched_on(hold, pause, seen),
             (Held, Paused(pause), Some((Inactive, _)) | None) => self.stay_held(hold, pause, seen),
 

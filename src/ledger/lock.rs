@@ -42,11 +42,13 @@ pub enum LockError {
 impl Lock {
     /// Takes the lock of the ledger at `ledger`, or says at once that it cannot.
     ///
-    /// The lock is `flock(2)` on `<ledger>.lock`, which is made with mode 0600,
+    /// The lock is `flock(2)` on `<ledger>.lock` beside the file itself, which is made with mode 0600,
     /// as is its directory (0700) if only that is missing.
     pub fn take(ledger: &Path) -> Result<Self, LockError> {
         make_directory(ledger)?;
-        let path = beside(ledger, ".lock");
+        // By whatever links it is reached, it is one ledger. One that is yet to be made has
+        // no other name.
+        let path = beside(&ledger.canonicalize().unwrap_or_else(|_| ledger.to_owned()), ".lock");
         let io = |source| LockError::Io { path: path.clone(), source };
 
         let file = match open(&path) {

@@ -1,5 +1,7 @@
 //! What an operator asks for: resume now, forget.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use crate::domain::calendar::{Desired, OpenWindows};
@@ -55,7 +57,16 @@ pub enum NotForgotten {
     /// Polytomic still knows it, so a resume may be owed.
     #[error("Polytomic still knows sync `{0}`: its row goes by itself; `intermission resume` ends a hold")]
     NotGone(SyncRef),
+    /// Polytomic did not know it a while ago, and is asked again.
+    #[error(
+        "Polytomic did not know sync `{0}` when it was last asked, and is asked again now: give it a moment, \
+         and say it again if `intermission status` still shows it as unknown"
+    )]
+    NotSure(SyncRef),
 }
+
+/// What Polytomic said longer ago than this is asked again before a row is dropped.
+const SURE: Duration = Duration::from_mins(1);
 
 impl Reconciler {
     /// Ends holds now. The syncs are left alone until an occurrence begins
@@ -156,13 +167,22 @@ impl Reconciler {
         if case.is_in_flight() {
             return Err(NotForgotten::Busy(sync.clone()));
         }
-        if hold.gone.is_none() {
+        // Where it was paused nobody answers, and the file looks for it elsewhere by now.
+        let moved_to = self.in_force.as_ref().and_then(|it| it.elsewhere(&hold.organization));
+        let is_lost = moved_to.is_some() && hold.last_error.is_some();
+        if !is_lost && hold.gone.is_none() {
             return Err(NotForgotten::NotGone(sync.clone()));
+        }
+        if !is_lost && case.gone_heard.is_none_or(|at| at + SURE < now.uptime) {
+            case.retry = None;
+            self.make_due(sync.clone());
+            return Err(NotForgotten::NotSure(sync.clone()));
         }
         let event = Event {
             sync: Some(sync.clone()),
             name: case.name.clone(),
             by: by.to_owned(),
+            detail: is_lost.then(|| format!("it was paused at {}", hold.organization.url)),
             ..Event::new(EventKind::Forgotten)
         };
         **case = Case::new(sync.clone());

@@ -283,14 +283,35 @@ impl Reconciler {
     /// A sync's row with what its last request met. Without a row it is told only
     /// what keeps it from being paused.
     pub(super) fn row_of(&self, case: &Case, now: Moment) -> Option<RowReport> {
-        let is_told = || case.trouble.is_some() || self.waits_for_execution(case, now);
+        let is_told = || {
+            case.trouble.is_some()
+                || self.waits_for_execution(case, now)
+                || self.unseen_execution(case, now).is_some()
+        };
         let reported = match &case.hold {
-            Some(hold) => Some(RowReport::of(hold, now.wall, self.rules.overdue_after)),
+            Some(hold) => Some(self.held_row(case, hold, now)),
             None => is_told().then(|| self.unheld_row(case, now)),
         }?;
         let name = case.name.clone().or(reported.name.clone());
         let last_error = reported.last_error.clone().or(case.trouble.clone());
         Some(RowReport { name, last_error, ..reported })
+    }
+
+    /// A row of the ledger. One that a person or an operator decided about leaves the sync
+    /// alone only for what asks for its pause still: an operator's pause may have ended.
+    fn held_row(&self, case: &Case, hold: &Hold, now: Moment) -> RowReport {
+        let mut row = RowReport::of(hold, now.wall, self.rules.overdue_after);
+        if let HoldState::Skipped | HoldState::Released = hold.state
+            && let Desired::Paused(pause) = self.desired(case, now)
+        {
+            let asks = || pause.holders.iter().filter(|it| hold.leaves_alone(it));
+            if let Some(until) = asks().map(|it| it.closes).max() {
+                row.until = Some(until);
+                row.windows = asks().map(|it| it.window.clone()).collect();
+                row.windows.dedup();
+            }
+        }
+        row
     }
 
     /// The syncs without a row that an operator exempted: those that were named,
@@ -341,6 +362,13 @@ impl Reconciler {
             && matches!(self.desired(case, now), Desired::Paused(_))
     }
 
+    /// What keeps its pause from beginning where that waits for its execution, and whether
+    /// one runs cannot be seen.
+    fn unseen_execution<'c>(&self, case: &'c Case, now: Moment) -> Option<&'c str> {
+        let trouble = case.errands.trouble().filter(|_| case.hold.is_none())?;
+        matches!(self.desired(case, now), Desired::Paused(_)).then_some(trouble)
+    }
+
     /// A sync that is to be paused, and could not be looked at yet or whose execution
     /// is waited for.
     fn unheld_row(&self, case: &Case, now: Moment) -> RowReport {
@@ -361,8 +389,8 @@ impl Reconciler {
             since: None,
             until,
             overdue_seconds: 0,
-            attempts: case.retry.map_or(0, |it| it.failures),
-            last_error: case.trouble.clone(),
+            attempts: case.retry.map_or(case.errands.failures, |it| it.failures),
+            last_error: case.trouble.clone().or_else(|| self.unseen_execution(case, now).map(str::to_owned)),
         }
     }
 }

@@ -26,21 +26,45 @@ pub struct Withdrawn {
     pub syncs: Vec<Resumed>,
 }
 
+/// Why an order was not ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotEnded {
+    /// There is none.
+    #[error("`{0}` is over, or nobody asked for it: there is nothing to end")]
+    Unknown(Name),
+    /// It moved the end of a window, and no file says where that was.
+    #[error(
+        "no configuration is in force, so nobody knows when window `{window}` closes without `{order}`: mend \
+         the file first, or end its pauses now with `intermission resume --window {window}`"
+    )]
+    Unforeseeable {
+        /// The extension.
+        order: Name,
+        /// What it extends.
+        window: Name,
+    },
+}
+
 impl Reconciler {
-    /// Ends an order, begun or not. `None` if there is none of this name.
+    /// Ends an order, begun or not.
     pub fn end_order(
         &mut self,
         name: &Name,
         by: &str,
         reason: Option<&str>,
         now: Moment,
-    ) -> Option<(Withdrawn, Vec<Action>)> {
+    ) -> Result<(Withdrawn, Vec<Action>), NotEnded> {
         let is_it = |it: &Order| it.name() == *name && now.wall < it.until;
-        let index = self.orders.iter().position(is_it)?;
+        let index = self.orders.iter().position(is_it).ok_or_else(|| NotEnded::Unknown(name.clone()))?;
+        if let What::Extend { window, .. } = &self.orders[index].what
+            && self.calendar.is_none()
+        {
+            return Err(NotEnded::Unforeseeable { order: name.clone(), window: window.clone() });
+        }
         let order = self.orders.remove(index);
         self.renew_calendar();
         if self.calendar().is_none() && order.holder().is_some() {
-            return Some(self.end_alone(order, by, reason, now));
+            return Ok(self.end_alone(order, by, reason, now));
         }
         let events = self.told_of_end(&order, by, reason);
         let actions = vec![write(Change::new().drop_order(order.number), events, now)];
@@ -50,7 +74,7 @@ impl Reconciler {
             What::Extend { window, opens } => self.closes(window, *opens),
             What::Pause { .. } | What::Exempt { .. } => None,
         };
-        Some((Withdrawn { order, closes, syncs }, actions))
+        Ok((Withdrawn { order, closes, syncs }, actions))
     }
 
     /// Without a configuration a row knows one end, whoever asked for it: the pause

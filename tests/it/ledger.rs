@@ -709,6 +709,11 @@ fn a_second_lock_is_refused_until_the_first_is_gone() {
     let place = Place::new();
     let first = Lock::take(&place.path()).unwrap();
     assert!(matches!(Lock::take(&place.path()), Err(LockError::Held(_))));
+    // Nor by another name.
+    let link = place.path().with_file_name("link.db");
+    std::fs::write(place.path(), "").unwrap();
+    std::os::unix::fs::symlink(place.path(), &link).unwrap();
+    assert!(matches!(Lock::take(&link), Err(LockError::Held(_))));
     let mode = fs::metadata(place.beside(".lock")).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
     drop(first);

@@ -39,6 +39,8 @@ pub struct Case {
     pub absent: bool,
     /// When this process last counted an answer that said so of a held sync.
     pub gone_counted: Option<Uptime>,
+    /// When it was last said, unless it was seen since.
+    pub gone_heard: Option<Uptime>,
     /// What the last request met, if it was not what it was sent for.
     pub trouble: Option<String>,
     /// What is asked and known about its executions.
@@ -135,6 +137,7 @@ impl Case {
             looked: None,
             absent: false,
             gone_counted: None,
+            gone_heard: None,
             trouble: None,
             errands: Errands::default(),
         }
@@ -163,13 +166,13 @@ impl Case {
             Evidence::Saw { state: SyncState::Active | SyncState::Inactive, .. } => {
                 self.looked = Some(now.uptime);
                 self.absent = false;
+                self.gone_heard = None;
             }
             Evidence::Answered { verdict: Verdict::Applied, .. } => self.looked = Some(now.uptime),
             // The intent never was: what was remembered before it still is.
             Evidence::NotWritten { .. } => self.hold = self.hold_before_call().cloned(),
-            Evidence::Saw { state: SyncState::Gone, .. }
-            | Evidence::Answered { .. }
-            | Evidence::LookFailed { .. } => {}
+            Evidence::Saw { state: SyncState::Gone, .. } => self.gone_heard = Some(now.uptime),
+            Evidence::Answered { .. } | Evidence::LookFailed { .. } => {}
         }
         self.evidence = Some(Box::new(evidence));
     }

@@ -186,6 +186,11 @@ impl Errands {
         self.last.as_deref().and_then(|it| it.status).is_some_and(|it| it.is_running)
     }
 
+    /// What the last question about executions met, if it was not told.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// What the proof of a resume showed, as long as it is undecided.
     pub fn proven(&self) -> Option<&Proof> {
         self.proof.as_deref().map(|(_, proof)| proof)
@@ -385,12 +390,20 @@ impl Decision<'_> {
 
     /// The window is over, and the sync was never paused.
     fn waited_in_vain(&self) -> ErrandStep {
-        if !self.case.errands.saw_running() {
-            return ErrandStep::Forget { events: vec![] };
-        }
-        let event = self.event(EventKind::StillRunning, self.case.errands.waits.as_deref());
-        let detail = "the window is over before it, so the sync was never paused".to_owned();
-        ErrandStep::Forget { events: vec![Event { detail: Some(detail), ..event }] }
+        let errands = &self.case.errands;
+        let (kind, detail) = match errands.trouble() {
+            _ if errands.saw_running() => {
+                (EventKind::StillRunning, "the window is over before it, so the sync was never paused")
+            }
+            Some(_) => {
+                let detail = "whether its execution runs could not be seen, and now the window is over";
+                (EventKind::PauseFailed, detail)
+            }
+            None => return ErrandStep::Forget { events: vec![] },
+        };
+        let error = errands.trouble().filter(|_| kind == EventKind::PauseFailed).map(str::to_owned);
+        let event = self.event(kind, errands.waits.as_deref());
+        ErrandStep::Forget { events: vec![Event { detail: Some(detail.to_owned()), error, ..event }] }
     }
 
     fn ask(&self, errand: Errand, pace: Duration, pause: Option<Occurrence>) -> ErrandStep {

@@ -533,6 +533,13 @@ pub(super) fn begun(pause: &Pause, sent: Moment) -> bool {
     begins(pause).is_none_or(|begins| begins <= sent.wall)
 }
 
+/// Whether the pause of this row had ended before any of these occurrences began, and
+/// serves none of them.
+pub(super) fn was_over_before(hold: &Hold, pause: &Pause) -> bool {
+    let is_served = |it: &Occurrence| hold.holders.iter().any(|other| other.is(it));
+    pause.holders.iter().all(|it| hold.resume_by < it.pauses && !is_served(it))
+}
+
 fn begins(pause: &Pause) -> Option<DateTime<Utc>> {
     pause.holders.iter().map(|it| it.pauses).min()
 }

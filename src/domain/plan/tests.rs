@@ -632,6 +632,22 @@ fn a_pause_lasts_as_long_as_windows_follow_one_another() {
 }
 
 #[test]
+fn what_was_switched_on_after_an_earlier_pause_is_paused_with_the_next() {
+    // Nobody was there when `a` closed at 200.
+    let case = row(HoldState::Held);
+    for (opens, expected) in [(200, "released +released"), (201, "pause")] {
+        let next = paused_by(&[occurrence("c", opens, 400)]);
+        check(&saw(case.clone(), SyncState::Active, 250), &next, 250, expected);
+        check(&saw(case.clone(), SyncState::Inactive, 250), &next, 250, "held");
+    }
+    // The look has to be younger than the window.
+    check(&saw(case.clone(), SyncState::Active, 205), &paused_by(&[occurrence("c", 210, 400)]), 250, "look");
+    // One of those that hold it is the one that it is about.
+    let both = paused_by(&[a(), occurrence("c", 210, 400)]);
+    check(&saw(case, SyncState::Active, 250), &both, 250, "released +released");
+}
+
+#[test]
 fn what_may_be_off_because_of_us_is_held_when_the_next_window_comes() {
     let mut case = row(HoldState::Settling);
     case.hold.as_mut().unwrap().unsettled.resume = up(140);

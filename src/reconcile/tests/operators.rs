@@ -100,8 +100,8 @@ fn an_order_has_a_number_of_its_own_and_ends_by_its_name() {
     looks.sort();
     assert_eq!(looks, ["look 1", "look 7"]);
     let name = order.name();
-    assert!(reconciler.end_order(&"operator#2".into(), "operator", None, moment(1)).is_none());
-    assert!(reconciler.end_order(&name, "operator", None, moment(300)).is_none(), "it is over");
+    assert!(reconciler.end_order(&"operator#2".into(), "operator", None, moment(1)).is_err());
+    assert!(reconciler.end_order(&name, "operator", None, moment(300)).is_err(), "it is over");
     let (withdrawn, actions) = reconciler.end_order(&name, "operator", Some("done"), moment(299)).unwrap();
     assert_eq!(numbers(&withdrawn.syncs), [1, 7]);
     assert_eq!(told(&actions).len(), 2);
@@ -219,11 +219,64 @@ fn a_row_is_forgotten_only_of_a_sync_that_is_gone() {
 }
 
 #[test]
+fn what_was_said_a_while_ago_is_asked_again_before_a_row_is_forgotten() {
+    let in_force = in_force(vec![window("night", OPENS, CLOSES, &[1])], 8);
+    let mut reconciler = reconciler(vec![held(1)], Some(in_force));
+    reconciler.pass(moment(OPENS));
+    reconciler.hear(saw(1, SyncState::Gone, moment(OPENS)), moment(OPENS));
+    reconciler.pass(moment(OPENS));
+    let later = moment(OPENS + 600);
+    assert_eq!(sent(&reconciler.pass(later)), [""; 0], "it is asked about once an hour");
+    assert_eq!(reconciler.forget(&sync(1), "ada", later).unwrap_err(), NotForgotten::NotSure(sync(1)));
+    assert_eq!(sent(&reconciler.pass(later)), ["look 1"]);
+    // It is there after all.
+    reconciler.hear(saw(1, SyncState::Inactive, later), later);
+    reconciler.pass(later);
+    assert_eq!(reconciler.forget(&sync(1), "ada", later).unwrap_err(), NotForgotten::NotGone(sync(1)));
+    // Or it is not: then the word of a moment ago will do, counted or not.
+    reconciler.hear(saw(1, SyncState::Gone, later), later);
+    reconciler.pass(later);
+    assert!(reconciler.forget(&sync(1), "ada", later).is_ok());
+}
+
+#[test]
+fn a_row_of_a_place_that_the_file_has_left_can_be_forgotten_once_it_fails() {
+    let elsewhere = Organization { url: "https://old.example".into(), ..Organization::example() };
+    let row = |last_error: Option<&str>| {
+        let last_error = last_error.map(str::to_owned);
+        Hold { organization: Arc::new(elsewhere.clone()), last_error, ..held(1) }
+    };
+    for (row, is_forgotten) in [(row(None), false), (row(Some("no answer")), true), (held(1), false)] {
+        let in_force = in_force(vec![window("night", OPENS, CLOSES, &[1])], 8);
+        let mut reconciler = reconciler(vec![row], Some(in_force));
+        let forgotten = reconciler.forget(&sync(1), "ada", moment(OPENS));
+        assert_eq!(forgotten.is_ok(), is_forgotten);
+    }
+}
+
+#[test]
+fn without_a_configuration_nobody_knows_the_end_without_an_extension() {
+    let mut before = keeping(&[1]);
+    before.pass(moment(OPENS));
+    let occurrence = held(1).holders[0].clone();
+    let (order, _) = before.extend(&occurrence, terms(OPENS, CLOSES + 600), moment(OPENS));
+    let mut reconciler = reconciler(vec![Hold { resume_by: at(CLOSES + 600), ..held(1) }], None);
+    reconciler.remember_orders(vec![order.clone()], order.number);
+    let ended = reconciler.end_order(&order.name(), "ada", None, moment(OPENS + 1));
+    let expected = NotEnded::Unforeseeable { order: order.name(), window: "night".into() };
+    assert_eq!(ended.unwrap_err(), expected);
+    assert_eq!(reconciler.orders(), [order], "it is as it was");
+}
+
+#[test]
 fn what_is_forgotten_is_journalled_with_its_name_and_on_whose_word() {
     let mut gone = held(1);
     gone.name = Some("Contacts".into());
     gone.gone = Some(Gone { since: at(OPENS), times: 1 });
     let mut reconciler = reconciler(vec![gone], Some(in_force(vec![], 8)));
+    reconciler.pass(moment(OPENS));
+    reconciler.hear(saw(1, SyncState::Gone, moment(OPENS)), moment(OPENS));
+    reconciler.pass(moment(OPENS));
     let actions = reconciler.forget(&sync(1), "ada", moment(OPENS)).unwrap();
     let [event] = &events(&actions).collect::<Vec<_>>()[..] else { panic!("{actions:?}") };
     assert_eq!((event.kind, event.sync.as_ref()), (EventKind::Forgotten, Some(&sync(1))));

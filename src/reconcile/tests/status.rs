@@ -2,6 +2,7 @@
 
 use super::operators::{all, terms};
 use super::*;
+use crate::domain::event::EventKind;
 
 fn row(hold: &Hold, now: i64) -> RowReport {
     RowReport::of(hold, at(now), Duration::from_mins(5))
@@ -206,6 +207,58 @@ fn a_pause_that_waits_for_an_execution_is_told_as_that() {
         why.sentence()
     );
     assert!(!why.is_held());
+}
+
+#[test]
+fn a_pause_that_waits_for_what_cannot_be_seen_is_failing_and_told_if_it_never_comes() {
+    let bulk = SyncRef::new("default".into(), SyncKind::Bulk, Uuid::from_u128(1));
+    let mut window = window("night", OPENS, CLOSES, &[]);
+    window.syncs.insert(bulk);
+    let mut reconciler = reconciler(vec![], Some(in_force(vec![window], 8)));
+    let mut failed = 0;
+    let mut told = vec![];
+    for second in OPENS..CLOSES + 10 {
+        let now = moment(second);
+        for action in reconciler.pass(now) {
+            match action {
+                Action::Errand { sync, organization, .. } => {
+                    failed += 1;
+                    let result = Err(Failure::new(FailureKind::Server, "500"));
+                    let learnt = Learnt { sent: now, result };
+                    reconciler.hear_errand(ErrandReply { sync, organization, learnt }, now);
+                }
+                Action::Write { change } => told.extend(change.events().map(|(_, it)| it.clone())),
+                Action::Look { .. } | Action::Pause { .. } => panic!("what runs is asked first"),
+                _ => {}
+            }
+        }
+        if second == OPENS + 5 {
+            let report = reconciler.report(now);
+            let [row] = &report.syncs[..] else { panic!("{report:?}") };
+            assert_eq!((row.state, row.last_error.as_deref()), (RowState::Pausing, Some("500")));
+            assert!(failed > 1 && row.attempts > 0 && report.has_trouble());
+        }
+    }
+    let told: Vec<_> = told.iter().filter(|it| it.kind == EventKind::PauseFailed).collect();
+    let [never] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((never.error.as_deref(), never.occurrence), (Some("500"), Some(at(OPENS))));
+    assert_eq!(reconciler.report(moment(CLOSES + 10)).syncs, []);
+}
+
+#[test]
+fn what_is_left_alone_is_told_with_what_still_asks_for_its_pause() {
+    let mut reconciler = keeping(&[1]);
+    let now = moment(OPENS);
+    let terms = Terms { from: at(OPENS), until: at(CLOSES + 9000), reason: "load".into(), by: "ada".into() };
+    let (order, _) = reconciler.pause([sync(1)].into(), terms, now);
+    answer_all(&mut reconciler, now, |_| SyncState::Active);
+    let (resumed, _) = reconciler.resume(&Selection::All, "ada", None, now);
+    assert_eq!(resumed[0].ended.len(), 2);
+    answer_all(&mut reconciler, now, |_| SyncState::Active);
+    assert!(reconciler.orders().iter().all(|it| it.number != order.number), "it is over");
+    let report = reconciler.report(moment(OPENS + 1));
+    let [row] = &report.syncs[..] else { panic!("{report:?}") };
+    assert_eq!((&row.windows[..], row.until), (&[Name::from("night")][..], Some(at(CLOSES))));
 }
 
 #[test]

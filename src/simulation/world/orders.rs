@@ -67,7 +67,7 @@ impl World {
     fn operator_takes_back(&mut self, now: Moment) -> Option<(Fault, Vec<Action>)> {
         let reconciler = self.reconciler.as_mut()?;
         let name = reconciler.orders().iter().find(|it| now.wall < it.until)?.name();
-        let (ended, actions) = reconciler.end_order(&name, "operator", None, now)?;
+        let (ended, actions) = reconciler.end_order(&name, "operator", None, now).ok()?;
         self.ordered.take_back(ended.order.number);
         Some((Fault::OperatorTakesBack, actions))
     }

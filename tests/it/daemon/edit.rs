@@ -345,3 +345,20 @@ fn the_file_says_where_the_ledger_is_to_a_unit_as_to_a_shell() {
     assert!(of_unit.join("ledger.db").exists());
     assert_eq!(daemon.stop(), Some(0));
 }
+
+#[test]
+fn what_is_paused_at_an_address_that_the_file_has_left_is_told_of() {
+    let night = Night::new();
+    let patching = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    night.write(&[patching]);
+    let daemon = night.start();
+    night.until_state(CONTACTS, "held");
+    let elsewhere = |text: &str| text.replacen("http://127.0.0.1", "http://localhost", 1);
+    night.rewrite(elsewhere);
+    night.run(&["reload"], 0).with(&["1 sync is of organization `default` paused at http://127.0.0.1"]);
+    // It can be reached, so nothing is forgotten: it is resumed where it was paused.
+    night.run(&["forget", "Contacts"], 1).with(&["Polytomic still knows sync"]);
+    night.run(&["resume", "--all"], 0);
+    night.until_resumed(CONTACTS);
+    assert_eq!(daemon.stop(), Some(0));
+}

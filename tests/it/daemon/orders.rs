@@ -227,6 +227,19 @@ fn why_tells_what_keeps_a_sync_from_being_paused() {
 }
 
 #[test]
+fn why_tells_what_comes_first_first() {
+    let night = Night::new();
+    night.write(&[tomorrow()]);
+    let daemon = night.start();
+    let id = CONTACTS.id.to_string();
+    night.run(&["exempt", &id, "--for", "3h", "--reason", "x"], 0);
+    night.run(&["pause", &id, "--from", "+1h", "--for", "30m", "--reason", "x"], 0);
+    let told = night.run(&["why", &id], 0);
+    told.with(&["next: paused by `operator#2` ", "after that: exempt no longer "]);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
 fn what_was_off_before_an_operators_pause_stays_off_after_it() {
     let night = Night::new();
     night.write(&[tomorrow()]);

@@ -201,6 +201,29 @@ fn syncs_are_listed_with_the_windows_that_cover_them() {
     night.run(&["syncs"], 1).with(&["organization `default` cannot be listed", "no sync"]);
 }
 
+#[test]
+fn a_plan_lists_what_open_windows_select() {
+    let night = Night::new();
+    night.write(&[stripe()]);
+    let step = |code: i32| night.run(&["plan", "--format", "json"], code).json()[0].clone();
+    assert_eq!(
+        (&step(0)["id"], &step(0)["step"]),
+        (&STRIPE.id.to_string().into(), &"pause once no execution runs".into())
+    );
+    refuse_lists(&night);
+    night.run(&["plan"], 1).with(&["organization `default` cannot be listed", "nothing to do"]);
+    night.assert_untouched(STRIPE);
+    night.world().clear_faults();
+    let daemon = night.start();
+    night.until_state(STRIPE, "held");
+    night.run(&["resume", "--all"], 0);
+    night.until_state(STRIPE, "released");
+    refuse_lists(&night);
+    // What the daemon found is in the ledger.
+    assert_eq!(step(1)["desired"], "left alone");
+    assert_eq!(daemon.stop(), Some(0));
+}
+
 /// What `diff` says of the file against the daemon, `0` or `1`.
 fn diff(night: &Night, code: i32) -> serde_json::Value {
     night.run(&["diff", "--format", "json"], code).json()
