@@ -40,7 +40,7 @@ mod times;
 mod window;
 
 pub use diagnostic::{Diagnostic, Rejected, Severity, render};
-pub use lenient::{control_socket_leniently, state_path_leniently};
+pub use lenient::{control_socket_leniently, state_path_leniently, timezone_leniently};
 
 use reader::Table;
 use source::Source;
@@ -211,7 +211,7 @@ pub fn load_unadvised(path: &Path, cx: &Context<'_>) -> Result<(Config, Unadvise
         return refuse(
             "",
             format!("the file cannot be read: {error}"),
-            "name another one with `--config PATH`",
+            "name one that is there and can be read",
         );
     }
     if bytes.len() as u64 > MOST_BYTES {

@@ -14,6 +14,7 @@ use super::{Exit, Format, FormatArgument, Global, Outcome, block_on, screen, soc
 use crate::config::{self, Diagnostic};
 use crate::daemon;
 use crate::domain::notice::{Address, DEFAULT_EVENTS, Target};
+use crate::domain::selection::{Knowledge, covered_short};
 use crate::domain::window::Window;
 use crate::{key, notify};
 use serde::Serialize;
@@ -55,6 +56,10 @@ struct WindowLine {
     window: String,
     timezone: String,
     syncs: usize,
+    // Whether that is all that it selects.
+    syncs_known: bool,
+    #[serde(skip)]
+    syncs_shown: String,
     next: Vec<Opening>,
 }
 
@@ -163,10 +168,13 @@ fn line(window: &Window, read: &Read) -> WindowLine {
         next.push(Opening { opens_local, closes_local, shown: format!("{opens} to {closes}") });
         occurrence = window.next_opening(it.opens);
     }
+    let knowledge = read.config.calendar.knowledge(window);
     WindowLine {
         window: window.name.to_string(),
         timezone: zone.to_string(),
         syncs: window.syncs.len(),
+        syncs_known: knowledge == Knowledge::Found,
+        syncs_shown: covered_short(window.syncs.len(), knowledge),
         next,
     }
 }
@@ -180,7 +188,7 @@ fn table(answer: &Answer) -> String {
     for it in &answer.windows {
         let mut next = it.next.iter().map(|it| it.shown.clone());
         let first = next.next().unwrap_or_else(|| "none".to_owned());
-        rows.add(Mood::Plain, [it.window.clone(), it.syncs.to_string(), first, it.timezone.clone()]);
+        rows.add(Mood::Plain, [it.window.clone(), it.syncs_shown.clone(), first, it.timezone.clone()]);
         for another in next {
             rows.add(Mood::Plain, [String::new(), String::new(), another, String::new()]);
         }
@@ -190,7 +198,7 @@ fn table(answer: &Answer) -> String {
         "{} in {}, {}\ntime zone data  {}\nledger          {}\ncontrol socket  {}{told}",
         count(answer.windows.len(), "window"),
         count(answer.organizations, "organization"),
-        count(answer.syncs, "sync"),
+        known(answer),
         answer.tzdb,
         answer.ledger,
         answer.socket
@@ -201,6 +209,16 @@ fn table(answer: &Answer) -> String {
         .flatten()
         .collect::<Vec<_>>()
         .join("\n\n")
+}
+
+/// How many syncs there are, as far as that is known without a list.
+fn known(answer: &Answer) -> String {
+    let counted = count(answer.syncs, "sync");
+    if answer.windows.iter().all(|it| it.syncs_known) {
+        counted
+    } else {
+        format!("{counted} and what is selected (`--online` lists it)")
+    }
 }
 
 /// Who hears of what.

@@ -121,9 +121,15 @@ fn select(read: &mut Read, found: Vec<Resolution>) {
 }
 
 /// The file's zone, for showing times: the daemon's answer does not depend on
-/// it, so a file that cannot be read only costs the reader some counting.
+/// it, so a file in which it cannot be found only costs the reader some counting.
 pub(super) fn zone(global: &Global) -> Zone {
-    read(global).map_or_else(|_| Zone::utc(), |it| it.zone())
+    read(global).map_or_else(|_| zone_of_broken(global).unwrap_or_else(Zone::utc), |it| it.zone())
+}
+
+fn zone_of_broken(global: &Global) -> Option<Zone> {
+    let text = std::fs::read_to_string(&global.config).ok()?;
+    let name = config::timezone_leniently(&text)?;
+    Tzdb::load(daemon::tzdir().as_deref()).ok()?.zone(&name).ok()
 }
 
 /// The ledger, beside a daemon that writes it or after one that died.

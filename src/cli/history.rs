@@ -61,8 +61,8 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
         // Nothing of what comes after this is missed.
         let newest = if arguments.follow { journal.newest().await? } else { None };
         let last = journal.show(&request, &shown).await?;
-        if let (None, Some(window)) = (last, &arguments.window) {
-            journal.doubt(window).await?;
+        if last.is_none() {
+            journal.doubt(arguments).await?;
         }
         if arguments.follow {
             follow(&journal, &request, last.max(newest), arguments.retry, &shown).await?;
@@ -217,13 +217,22 @@ impl Journal<'_> {
         Ok(lines)
     }
 
-    /// Tells that a window of which nothing was found is perhaps none.
-    async fn doubt(&self, window: &str) -> Result<(), Failure> {
-        let ever =
-            HistoryRequest { window: Some(window.to_owned()), limit: Some(1), ..HistoryRequest::default() };
-        let is_in_file = file::read(self.global).is_ok_and(|it| it.config.calendar.window(window).is_some());
-        if !is_in_file && self.lines(&ever).await?.is_empty() {
-            screen::note(&format!("there is no window `{window}`, in the file or in the history"));
+    /// Tells that a window, or a sync, of which nothing was found is perhaps none.
+    async fn doubt(&self, arguments: &Arguments) -> Result<(), Failure> {
+        let one = || HistoryRequest { limit: Some(1), ..HistoryRequest::default() };
+        if let Some(window) = &arguments.window {
+            let ever = HistoryRequest { window: Some(window.clone()), ..one() };
+            let read = file::read(self.global);
+            let is_in_file = read.is_ok_and(|it| it.config.calendar.window(window).is_some());
+            if !is_in_file && self.lines(&ever).await?.is_empty() {
+                screen::note(&format!("there is no window `{window}`, in the file or in the history"));
+            }
+        }
+        if let Some(sync) = &arguments.sync {
+            let ever = HistoryRequest { sync: Some(sync.clone()), ..one() };
+            if self.lines(&ever).await?.is_empty() {
+                screen::note(&format!("the history has nothing of a sync `{sync}`, by this id or name"));
+            }
         }
         Ok(())
     }

@@ -20,7 +20,8 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     let windows = read.config.calendar.windows();
     match arguments.format.format {
         Format::Json => {
-            screen::say_json(&windows.iter().map(|it| WindowLine::of(it, read.now)).collect::<Vec<_>>())?;
+            let line = |it| WindowLine::of(it, read.config.calendar.knowledge(it), read.now);
+            screen::say_json(&windows.iter().map(line).collect::<Vec<_>>())?;
         }
         Format::Table => screen::say(&table(&read))?,
     }

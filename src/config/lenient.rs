@@ -1,7 +1,7 @@
-//! Finds single paths in a file whose rest may be wrong.
+//! Finds single words in a file whose rest may be wrong.
 //!
 //! With a broken configuration the daemon must still find its ledger, and the
-//! command line its daemon.
+//! command line its daemon; and who reads what it says wants the usual clock.
 
 use std::path::PathBuf;
 
@@ -17,12 +17,21 @@ pub fn control_socket_leniently(text: &str) -> Option<PathBuf> {
     path_leniently(text, "web", "control_socket")
 }
 
+/// `timezone`, even when the rest of the file is wrong.
+pub fn timezone_leniently(text: &str) -> Option<String> {
+    leniently(text, "", "timezone")
+}
+
 fn path_leniently(text: &str, table: &str, key: &str) -> Option<PathBuf> {
-    let path = match DeTable::parse(text) {
-        Ok(document) => text_at(document.get_ref(), &[table, key]),
+    leniently(text, table, key).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+fn leniently(text: &str, table: &str, key: &str) -> Option<String> {
+    let keys = if table.is_empty() { &[key][..] } else { &[table, key] };
+    match DeTable::parse(text) {
+        Ok(document) => text_at(document.get_ref(), keys),
         Err(_) => line_by_line(text, table, key),
-    };
-    path.map(PathBuf::from).filter(|path| path.is_absolute())
+    }
 }
 
 /// Each line that is good TOML of its own, as far as it belongs to the table.
@@ -34,7 +43,7 @@ fn line_by_line(text: &str, table: &str, key: &str) -> Option<String> {
             return None;
         }
         let keys: &[&str] = match header {
-            "" if line.starts_with(table) => &[table, key],
+            "" if !table.is_empty() && line.starts_with(table) => &[table, key],
             header if header == table => &[key],
             _ => return None,
         };
@@ -77,6 +86,19 @@ mod tests {
         check("[state]\npath = \"relative.db\"\n", None);
         check("path = \"/no\"\n", None);
         check("", None);
+    }
+
+    #[test]
+    fn the_zone_is_found_above_all_tables() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(timezone_leniently(text).as_deref(), expected, "{text}");
+        };
+        check(
+            "timezone = \"Europe/Berlin\"\nunknown = 1\n[[window]]\ntimezone = \"UTC\"",
+            Some("Europe/Berlin"),
+        );
+        check("timezone = \"Europe/Berlin\"\noops\n", Some("Europe/Berlin"));
+        check("oops\n[[window]]\ntimezone = \"UTC\"\n", None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::domain::moment::Moment;
 use crate::domain::organization::Organization;
 use crate::domain::plan::{Errand, Evidence, Learnt, Proof, Told, is_final};
 use crate::domain::preflight::Sight;
@@ -291,15 +292,9 @@ impl Executor {
                 return reply(&heard, sync, organization, Evidence::NotWritten { failure }, None).await;
             }
             let sent = clock.now();
-            let not_sent = |why: String| Verdict::Refused(Failure::new(FailureKind::NotSent, why));
-            let waited = sent.uptime.saturating_sub(submitted.uptime);
-            let verdict = if until <= sent.wall {
-                not_sent("the window had closed before the request left".to_owned())
-            } else if FRESH < waited {
-                // Somebody may have switched it off since it was looked at.
-                not_sent(format!("the ledger took {} s to write it down", waited.as_secs()))
-            } else {
-                client.set_active(&sync, false).await
+            let verdict = match held_back(submitted, sent, until) {
+                Some(why) => Verdict::Refused(Failure::new(FailureKind::NotSent, why)),
+                None => client.set_active(&sync, false).await,
             };
             let evidence = Evidence::Answered { active: false, sent, verdict };
             count(&metrics, Operation::Pause, &evidence, clock.now().uptime.saturating_sub(sent.uptime));
@@ -361,6 +356,19 @@ impl Executor {
             .map_err(|error| Failure::new(FailureKind::NotSent, error.to_string()))?;
         self.clients.insert(Arc::clone(organization), client.clone());
         Ok(client)
+    }
+}
+
+/// Why a pause is not sent after all, once its intent is on disk: its time is over, or the
+/// look that it rests on is too old by now, and somebody may have switched the sync off.
+fn held_back(submitted: Moment, now: Moment, until: DateTime<Utc>) -> Option<String> {
+    let waited = now.uptime.saturating_sub(submitted.uptime);
+    if until <= now.wall {
+        Some("the window had closed before the request left".to_owned())
+    } else if FRESH < waited {
+        Some(format!("the ledger took {} s to write it down", waited.as_secs()))
+    } else {
+        None
     }
 }
 
@@ -455,4 +463,22 @@ fn failure(evidence: &Evidence) -> Option<&Failure> {
 
 fn count(metrics: &Metrics, operation: Operation, evidence: &Evidence, took: std::time::Duration) {
     metrics.request(operation, failure(evidence).map_or("ok", |it| it.kind.as_str()), took);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_leaves_only_in_its_time_and_soon_after_its_look() {
+        let moment = |seconds: u32| {
+            let uptime = std::time::Duration::from_secs(seconds.into());
+            Moment { wall: DateTime::UNIX_EPOCH + uptime, uptime }
+        };
+        let held_back = |seconds, until| held_back(moment(100), moment(seconds), moment(until).wall);
+        assert_eq!(held_back(100, 101), None);
+        assert_eq!(held_back(110, 111), None);
+        assert_eq!(held_back(111, 200).unwrap(), "the ledger took 11 s to write it down");
+        assert_eq!(held_back(100, 100).unwrap(), "the window had closed before the request left");
+    }
 }

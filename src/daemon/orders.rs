@@ -128,7 +128,9 @@ impl Daemon {
     /// its id and its kind.
     fn find_or_new(&self, text: &str, kind: Option<SyncKind>) -> Result<SyncRef, Refusal> {
         let unknown = match self.find(text) {
-            Ok(found) => return Ok(found),
+            Ok(found) if kind.is_none_or(|it| it == found.kind) => return Ok(found),
+            // Of another kind there may be one of the same id.
+            Ok(found) => conflict(&format!("sync `{text}` is a {} sync", found.kind)),
             Err(unknown) => unknown,
         };
         let (organization, id) = text.rsplit_once('/').unwrap_or((crate::config::DEFAULT_ORGANIZATION, text));

@@ -176,7 +176,10 @@ pub enum SyncState {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SyncNotFound {
     /// None.
-    #[error("no sync here is called `{text}`: give an id, `organization/id` or a name")]
+    #[error(
+        "no sync here is called `{text}`: give an id, `organization/id` or a name; of syncs that were not seen yet \
+         only the id is known, which `intermission syncs` tells"
+    )]
     Unknown {
         /// What was asked for.
         text: String,

@@ -397,8 +397,9 @@ async fn plan(State(source): State<Arc<Source>>) -> Answer {
 async fn windows(State(source): State<Arc<Source>>) -> Answer {
     let taken = source.take().await?;
     let lines = move || -> Vec<WindowLine> {
-        let windows = taken.snapshot.calendar.iter().flat_map(Calendar::windows);
-        windows.map(|it| WindowLine::of(it, taken.snapshot.at)).collect()
+        let Some(calendar) = &taken.snapshot.calendar else { return vec![] };
+        let line = |it| WindowLine::of(it, calendar.knowledge(it), taken.snapshot.at);
+        calendar.windows().iter().map(line).collect()
     };
     Ok(json(source.work(lines).await?))
 }

@@ -371,6 +371,11 @@ fn no_number_is_told_of_what_is_selected_and_not_known() {
     assert_eq!(row.split_whitespace().last(), Some("?"), "{row}");
     upcoming(&["--format", "ics"]).says(&["SUMMARY:patching: what it selects is paused"]);
     assert_eq!(upcoming(&["--format", "json"]).json()["occurrences"][0]["syncs_known"], json!(false));
+    let windows = place.run(&["windows", "--format", "json"]).with(0).json();
+    assert_eq!((&windows[0]["syncs"], &windows[0]["syncs_known"]), (&json!(0), &json!(false)));
+    let check = place.run(&["check"]).with(0).says(&["0 syncs and what is selected (`--online` lists it)"]);
+    let row = check.out.lines().find(|it| it.starts_with("patching")).unwrap();
+    assert_eq!(row.split_whitespace().nth(1), Some("?"), "{row}");
     let windows = place.run(&["windows"]).with(0);
     assert!(windows.out.trim_end().ends_with(" ?"), "{}", windows.out);
     // What is named beside it is known.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::domain::selection::Knowledge;
 use crate::domain::window::{Occurrence, Window};
 use crate::web::times;
 
@@ -25,13 +26,17 @@ pub struct WindowLine {
     pub closes_local: Option<String>,
     /// How many syncs it pauses.
     pub syncs: usize,
+    /// False where the window selects syncs and no list was read yet: there may be more.
+    /// Absent otherwise.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    pub syncs_known: bool,
     /// What its author says about it.
     pub description: Option<String>,
 }
 
 impl WindowLine {
     /// This window at this instant.
-    pub fn of(window: &Window, now: DateTime<Utc>) -> Self {
+    pub fn of(window: &Window, knowledge: Knowledge, now: DateTime<Utc>) -> Self {
         let zone = window.times.zone();
         let (state, occurrence) = window_state(window, now);
         Self {
@@ -43,6 +48,7 @@ impl WindowLine {
             opens_local: occurrence.as_ref().map(|it| times::rfc3339_local(it.opens, zone)),
             closes_local: occurrence.as_ref().map(|it| times::rfc3339_local(it.closes, zone)),
             syncs: window.syncs.len(),
+            syncs_known: knowledge == Knowledge::Found,
             description: window.description.clone(),
         }
     }
