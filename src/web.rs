@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::extract::connect_info::ConnectInfo;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Query, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
@@ -117,7 +118,7 @@ async fn status(State(asks): State<mpsc::Sender<Ask>>) -> Response {
     answer(asks, Ask::Status).await
 }
 
-async fn history(State(asks): State<mpsc::Sender<Ask>>, Query(request): Query<HistoryRequest>) -> Response {
+async fn history(State(asks): State<mpsc::Sender<Ask>>, Asked(request): Asked<HistoryRequest>) -> Response {
     answer_or_refuse(asks, |reply| Ask::History { request, reply }).await
 }
 
@@ -125,7 +126,7 @@ async fn history(State(asks): State<mpsc::Sender<Ask>>, Query(request): Query<Hi
 /// takes a while.
 async fn calendar(
     State(asks): State<mpsc::Sender<Ask>>,
-    Query(request): Query<CalendarRequest>,
+    Asked(request): Asked<CalendarRequest>,
 ) -> Result<Response, Refusal> {
     let snapshot = ask(asks, Ask::Snapshot).await?;
     let work = move || CalendarAnswer::of(&snapshot, request);
@@ -185,7 +186,7 @@ async fn exempt(
     }
 }
 
-async fn why(State(asks): State<mpsc::Sender<Ask>>, Query(request): Query<WhyRequest>) -> Response {
+async fn why(State(asks): State<mpsc::Sender<Ask>>, Asked(request): Asked<WhyRequest>) -> Response {
     answer_or_refuse(asks, |reply| Ask::Why { sync: request.sync, reply }).await
 }
 
@@ -245,6 +246,20 @@ async fn answer_or_refuse<T: Serialize>(
     match ask(asks, make).await {
         Ok(Ok(value)) => axum::Json(value).into_response(),
         Ok(Err(refusal)) | Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// What a request asks for in its query. One that makes no sense is refused as all else is.
+struct Asked<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let Query(asked) = Query::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Refusal::BadRequest { message: error.body_text() })?;
+        Ok(Self(asked))
     }
 }
 

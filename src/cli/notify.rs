@@ -26,10 +26,10 @@ pub(super) fn run(global: &Global, command: &Command) -> Outcome {
     let is_meant = |it: &&Target| arguments.target.as_deref().is_none_or(|name| name == it.name.as_str());
     let targets: Vec<&Target> = read.config.notify.iter().filter(is_meant).collect();
     if targets.is_empty() {
-        return Err(Failure::Usage(match &arguments.target {
-            Some(name) => format!("the file has no target `{name}`"),
-            None => "the file has no `[[notify]]`".to_owned(),
-        }));
+        return Err(match &arguments.target {
+            Some(name) => Failure::Usage(format!("the file has no target `{name}`")),
+            None => Failure::NotFound("the file has no `[[notify]]`".to_owned()),
+        });
     }
     let messenger = Messenger::new().ok_or_else(|| {
         let mend =

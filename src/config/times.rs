@@ -84,8 +84,8 @@ impl Reading<'_, '_> {
             Err(error) => error,
         };
         let span = inside(self.source, value, text, error.span);
-        let mend =
-            error.mend.unwrap_or_else(|| "write five fields, as in crontab(5): `0 22 * * SAT`".to_owned());
+        let usual = || "write five fields, as in crontab(5): `0 22 * * SAT`".to_owned();
+        let mend = meant(text).or(error.mend).unwrap_or_else(usual);
         self.source.error(span, error.problem, mend);
         None
     }
@@ -198,6 +198,17 @@ impl Places {
 }
 
 /// Whether a text is meant as `HH:MM`.
+/// What a text that is no schedule was probably meant to be.
+fn meant(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.parse::<Datetime>().is_ok_and(|it| it.date.is_some()) {
+        return Some(format!("a date and time has no quotes: `{text}`"));
+    }
+    let (hour, minute) = text.split_once(':').filter(|_| is_time(text))?;
+    let time = NaiveTime::from_hms_opt(hour.parse().ok()?, minute.parse().ok()?, 0)?;
+    Some(format!("for every day at that time write `{}`", time.format("%-M %-H * * *")))
+}
+
 fn is_time(text: &str) -> bool {
     let text = text.trim();
     text.contains(':') && text.chars().all(|c| c.is_ascii_digit() || c == ':')

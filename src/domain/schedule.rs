@@ -199,6 +199,11 @@ mod tests {
             "0 0 2 * * 1",
         );
         check(
+            " 0 22 * * 1 2027",
+            "six fields: crontab(5) has no years; write `0 22 * * 1`, and `first_date` and `last_date` for a single year",
+            " 0 22 * * 1 2027",
+        );
+        check(
             "0 0 2 * * 1 2026",
             &format!("7 fields: crontab(5) has no seconds and no years; {five}"),
             "0 0 2 * * 1 2026",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use super::api::{Ask, HistoryRequest, JournalLine, Refusal, Snapshot, Upcoming, WindowLine};
 use super::connection::Bounded;
 use super::svg::{self, Timeline};
-use super::{ask, ics, page};
+use super::{Asked, ask, ics, page};
 use crate::domain::calendar::Calendar;
 use crate::domain::sync::Name;
 use crate::metrics::{self, Metrics};
@@ -332,7 +332,7 @@ async fn status(State(source): State<Arc<Source>>) -> Answer {
     Ok(json(&source.take().await?.snapshot.status))
 }
 
-async fn history(State(source): State<Arc<Source>>, Query(request): Query<HistoryRequest>) -> Answer {
+async fn history(State(source): State<Arc<Source>>, Asked(request): Asked<HistoryRequest>) -> Answer {
     let _turn = source.turn.lock().await;
     Ok(json(ask(source.asks.clone(), |reply| Ask::History { request, reply }).await??))
 }
@@ -358,7 +358,7 @@ impl Span {
 }
 
 /// Calendars subscribe to it.
-async fn calendar(State(source): State<Arc<Source>>, Query(span): Query<Span>) -> Answer {
+async fn calendar(State(source): State<Arc<Source>>, Asked(span): Asked<Span>) -> Answer {
     let taken = source.take().await?;
     let (from, until) = span.or(taken.snapshot.at, MOST_DAYS)?;
     let calendar = taken.snapshot.calendar.clone().unwrap_or_default();
@@ -368,7 +368,7 @@ async fn calendar(State(source): State<Arc<Source>>, Query(span): Query<Span>) -
 }
 
 /// The next week as a picture, or another span.
-async fn timeline(State(source): State<Arc<Source>>, Query(span): Query<Span>) -> Answer {
+async fn timeline(State(source): State<Arc<Source>>, Asked(span): Asked<Span>) -> Answer {
     let taken = source.take().await?;
     let now = taken.snapshot.at;
     let (from, until) = span.or(now, 7)?;
@@ -381,7 +381,7 @@ async fn timeline(State(source): State<Arc<Source>>, Query(span): Query<Span>) -
     Ok(([(header::CONTENT_TYPE, svg::CONTENT_TYPE), policy], text).into_response())
 }
 
-async fn upcoming(State(source): State<Arc<Source>>, Query(span): Query<Span>) -> Answer {
+async fn upcoming(State(source): State<Arc<Source>>, Asked(span): Asked<Span>) -> Answer {
     let taken = source.take().await?;
     let (from, until) = span.or(taken.snapshot.at, 14)?;
     let calendar = taken.snapshot.calendar.clone().unwrap_or_default();

@@ -384,6 +384,23 @@ fn a_date_that_there_is_not_has_its_mend() {
 }
 
 #[test]
+fn what_a_start_was_meant_to_be_is_told() {
+    let check = |start: &str, place: usize, problem: &str, mend: &str| {
+        check_line(&format!("start = \"{start}\""), place, problem, mend);
+    };
+    check("22:00", 10, "1 of five fields", "for every day at that time write `0 22 * * *`");
+    check("06:30", 10, "1 of five fields", "for every day at that time write `30 6 * * *`");
+    check(
+        "2027-01-01T00:00:00",
+        10,
+        "1 of five fields",
+        "a date and time has no quotes: `2027-01-01T00:00:00`",
+    );
+    let year = "write `0 22 * * 1`, and `first_date` and `last_date` for a single year";
+    check("0 22 * * 1 2027", 10, "six fields: crontab(5) has no years", year);
+}
+
+#[test]
 fn a_window_may_only_select() {
     let window = "timezone = \"UTC\"\n[[window]]\nname = \"a\"\nstart = \"0 1 * * *\"\nend = \"02:00\"\n";
     let id = "248df4b7-aa70-47b8-a036-33ac447e668d";

@@ -119,6 +119,13 @@ pub(super) fn fields(text: &str) -> Result<Fields, ScheduleError> {
     match tokens[..] {
         [minute, hour, day, month, weekday] => five([minute, hour, day, month, weekday], whole),
         [] => Err(whole.fault_with("empty schedule", format!("write {FIVE}"))),
+        [first, .., fifth, year] if tokens.len() == 6 && is_year(year) => {
+            let schedule = &whole.text[first.start..fifth.span().end];
+            Err(whole.fault_with(
+                "six fields: crontab(5) has no years",
+                format!("write `{schedule}`, and `first_date` and `last_date` for a single year"),
+            ))
+        }
         [first, second, third, fourth, fifth, sixth] => Err(ScheduleError {
             span: first.span().start..sixth.span().end,
             ..whole.fault_with(
@@ -136,6 +143,10 @@ pub(super) fn fields(text: &str) -> Result<Fields, ScheduleError> {
         )),
         [..] => Err(whole.fault_with(format!("{} of five fields", tokens.len()), format!("write {FIVE}"))),
     }
+}
+
+fn is_year(token: Token<'_>) -> bool {
+    token.text.len() == 4 && token.text.bytes().all(|it| it.is_ascii_digit())
 }
 
 const BLANK: [char; 2] = [' ', '\t'];

@@ -310,7 +310,7 @@ fn an_address_anywhere_in_a_broken_file_is_never_shown() {
 fn notify_test_says_what_came_of_it() {
     let (night, webhook) = (Night::new(), Webhook::start());
     night.write(&[]);
-    night.run(&["notify", "test"], 2).with(&["the file has no `[[notify]]`"]);
+    night.run(&["notify", "test"], 1).with(&["the file has no `[[notify]]`"]);
     write(&night, &webhook, "", &[]);
     night.rewrite(|text| {
         format!(

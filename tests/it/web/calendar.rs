@@ -127,6 +127,9 @@ fn what_people_write_stays_in_its_place() {
 fn a_span_without_end_is_refused() {
     let stage = Stage::showing(well());
     assert_eq!(stage.get("/calendar.ics?until=2036-01-01T00:00:00Z").0, 400);
+    let (status, refusal) = stage.get("/api/v1/history?limit=x");
+    assert_eq!(status, 400);
+    assert!(refusal.starts_with('{') && refusal.contains("Failed to deserialize query string"), "{refusal}");
     let nothing = super::Snapshot { calendar: None, ..well() };
     assert!(parse(&Stage::showing(nothing).ok("/calendar.ics")).is_empty());
 }
