@@ -25,7 +25,7 @@ use crate::domain::plan::{Case, Errand, Evidence, Learnt, Rules};
 use crate::domain::preflight::{Preflight, Sight};
 use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
-use crate::domain::verdict::{Failure, Verdict};
+use crate::domain::verdict::{Failure, FailureKind, Verdict};
 use crate::domain::watch::WindowWatch;
 use crate::ledger::{AsItIs, Change};
 use crate::polytomic::Limits;
@@ -515,7 +515,16 @@ impl Reconciler {
             lane.finished(&Seat::Errand(reply.sync.clone()), outcome, proof, now, self.dice.f64());
         }
         let Some(case) = self.cases.get_mut(&reply.sync) else { return };
+        let was_status = case.errands.call == Some(Errand::Status);
+        let hangs = |it: &Failure| matches!(it.kind, FailureKind::Timeout | FailureKind::Lost);
+        let has_hung = reply.learnt.result.as_ref().is_err_and(hangs);
         case.errands.hear(reply.learnt, now);
+        if let Some(lane) = self.lanes.get_mut(&reply.organization).filter(|_| was_status) {
+            let waiting = lane.status_ended(has_hung, now.uptime);
+            for sync in waiting {
+                self.make_due(sync);
+            }
+        }
         self.make_due(reply.sync);
     }
 

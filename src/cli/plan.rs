@@ -134,6 +134,7 @@ fn line(
         organization: read.config.organizations.get(&case.sync.organization).map(|it| &it.organization),
         may_pause: RELEASED <= read.now,
         all_resumed: false,
+        statuses_hang: false,
         is_exempt: read.config.calendar.exempt_until(&case.sync, read.now).is_some(),
         key_proven: false,
         jitter: 0.0,

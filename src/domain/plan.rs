@@ -87,6 +87,9 @@ pub struct Turn<'a> {
     pub key_proven: bool,
     /// Whether every sync of its organization that is to run was resumed.
     pub all_resumed: bool,
+    /// Whether questions about executions have no answer in its organization: then no pause
+    /// waits for what it would only like to know.
+    pub statuses_hang: bool,
     /// Whether an operator exempted it from all windows for now.
     pub is_exempt: bool,
     /// Drawn evenly from `[0, 1)`.

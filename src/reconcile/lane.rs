@@ -13,6 +13,9 @@ use crate::domain::sync::SyncRef;
 use crate::polytomic::Limits;
 use crate::polytomic::throttle::{Admission, Outcome, Throttle, Ticket};
 
+/// After one that had no answer, no pause waits for one for so long.
+const STATUSES_HANG: Duration = Duration::from_mins(1);
+
 /// How urgent a request is. Less is sooner: resumes before pauses, decided
 /// ones before those that need a look (a decision ages), and among pauses the
 /// shortest first, since it has the least time to lose.
@@ -84,6 +87,8 @@ pub(super) struct Lane {
     // for a resume.
     errands: usize,
     most_errands: usize,
+    // Until when questions about executions are taken to have no answer.
+    statuses_hang_until: Uptime,
     // The last two syncs for which the key was accepted.
     proofs: [Option<SyncRef>; 2],
 }
@@ -103,6 +108,7 @@ impl Default for Lane {
             ranks: BTreeMap::new(),
             errands: 0,
             most_errands: most_errands(limits.max_concurrent_requests),
+            statuses_hang_until: Uptime::ZERO,
             proofs: [None, None],
         }
     }
@@ -174,6 +180,22 @@ impl Lane {
             self.proofs.swap(0, 1);
             self.proofs[0] = Some(sync.clone());
         }
+    }
+
+    /// A question about executions had no answer, or had one. If that is news, whoever waits
+    /// to ask before a pause is to be decided about anew.
+    pub(super) fn status_ended(&mut self, has_hung: bool, now: Uptime) -> Vec<SyncRef> {
+        let is_news = has_hung && !self.statuses_hang(now);
+        self.statuses_hang_until = if has_hung { now + STATUSES_HANG } else { Uptime::ZERO };
+        let asks = |(rank, seat): &(Rank, Seat)| match (rank, seat) {
+            (Rank::ErrandToPause(_), Seat::Errand(sync)) => Some(sync.clone()),
+            _ => None,
+        };
+        if is_news { self.waiting.iter().filter_map(asks).collect() } else { vec![] }
+    }
+
+    pub(super) fn statuses_hang(&self, now: Uptime) -> bool {
+        now < self.statuses_hang_until
     }
 
     /// Whether the key was accepted for another sync than this one.

@@ -172,17 +172,16 @@ impl Reconciler {
             held => configured.or(held.as_ref().map(|hold| &hold.organization)),
         }
         .cloned();
+        let lane = organization.as_ref().and_then(|it| self.lanes.get(it));
         let rules = self.sweeps.rules(sync, &self.rules);
         let turn = Turn {
             now,
             desired: &desired,
             organization: configured,
             may_pause: self.in_force.is_some() && RELEASED <= now.wall,
-            key_proven: organization
-                .as_ref()
-                .and_then(|it| self.lanes.get(it))
-                .is_some_and(|lane| lane.key_proven_by_other(sync)),
+            key_proven: lane.is_some_and(|it| it.key_proven_by_other(sync)),
             all_resumed,
+            statuses_hang: lane.is_some_and(|it| it.statuses_hang(now.uptime)),
             is_exempt: self.calendar.as_ref().is_some_and(|it| it.exempt_until(sync, now.wall).is_some()),
             jitter,
             rules: &rules,

@@ -366,7 +366,7 @@ impl Decision<'_> {
         let is_new = |it: &&Last| super::moves::begun(pause, it.sent);
         match self.case.errands.last.as_deref().filter(is_new) {
             // To know later what was missed, one has to ask before. Once.
-            None => waits || asked.catch_up,
+            None => waits || (asked.catch_up && !self.turn.statuses_hang),
             Some(Last { status: Some(status), .. }) => waits && status.is_running,
             // Nobody tells us: a window is kept nevertheless.
             Some(Last { status: None, is_final, .. }) => waits && !*is_final,

@@ -132,6 +132,7 @@ fn decide_with<'a>(case: &Case, desired: &'a Desired, now: i64, change: impl FnO
         may_pause: true,
         key_proven: true,
         all_resumed: true,
+        statuses_hang: false,
         is_exempt: false,
         jitter: 0.5,
         rules,

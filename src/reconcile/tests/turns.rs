@@ -225,6 +225,38 @@ fn hear_status(reconciler: &mut Reconciler, number: u128, is_running: bool, now:
 }
 
 #[test]
+fn where_questions_about_executions_have_no_answer_no_pause_waits_to_ask_one() {
+    let syncs: Vec<u128> = (1..=20).collect();
+    let mut reconciler = reconciler(vec![], Some(in_force(vec![asking("asking", CLOSES, &syncs)], 4)));
+    let now = moment(OPENS);
+    assert_eq!(sent(&reconciler.pass(now)), ["errand 1", "errand 2"]);
+    let later = moment(OPENS + 10);
+    let failure = Failure::new(FailureKind::Timeout, "no answer");
+    let learnt = Learnt { sent: now, result: Err(failure) };
+    let reply = ErrandReply { sync: sync(1), organization: organization(), learnt };
+    reconciler.hear_errand(reply, later);
+    // One place is an errand's still.
+    assert_eq!(sent(&reconciler.pass(later)), ["look 1", "look 3", "look 4"]);
+    let mut looked = 0;
+    for number in [1, 3, 4] {
+        reconciler.hear(saw(number, SyncState::Inactive, later), later);
+    }
+    for _ in 0..20 {
+        for asked in sent(&reconciler.pass(later)) {
+            let (what, number) = asked.split_once(' ').unwrap();
+            assert_eq!(what, "look", "{asked}");
+            looked += 1;
+            reconciler.hear(saw(number.parse().unwrap(), SyncState::Inactive, later), later);
+        }
+    }
+    assert_eq!(looked, 20 - 4, "all but the one whose question is under way");
+    // A minute later it is tried again.
+    let windows = vec![asking("asking", CLOSES, &syncs), asking("more", CLOSES, &[21])];
+    reconciler.bring_into_force(in_force(windows, 4));
+    assert_eq!(sent(&reconciler.pass(moment(OPENS + 71))), ["errand 21"]);
+}
+
+#[test]
 fn of_those_that_wait_to_ask_what_runs_a_pause_goes_first_and_the_shortest_of_them() {
     // Two places, one of them for errands.
     let windows = vec![

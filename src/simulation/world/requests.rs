@@ -125,7 +125,8 @@ impl World {
     }
 
     pub(super) fn resume(&mut self, sync: SyncRef, organization: Arc<Organization>, change: &Change) {
-        if !self.apply(change) {
+        let is_written = self.apply(change);
+        if !is_written {
             let now = self.now();
             if let Some(reconciler) = &mut self.reconciler {
                 reconciler.write_failed(change.clone(), now);
@@ -139,7 +140,11 @@ impl World {
         }
         let (calendar, now) = (self.in_force.clone(), self.now());
         let is_asked_for = self.asks_for_pause(&sync);
-        let row = self.rows.get(&sync);
+        let row = match &self.reconciler {
+            // What people decided is only in its memory while the disk is full.
+            Some(reconciler) if !is_written => reconciler.holds().find(|it| it.sync == sync),
+            Some(_) | None => self.rows.get(&sync),
+        };
         self.judge.resume_leaves(&sync, calendar.as_deref(), is_asked_for, row, now);
         self.post(sync, organization, true);
     }

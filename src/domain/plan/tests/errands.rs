@@ -52,6 +52,7 @@ fn errand_if(case: &Case, desired: &Desired, now: i64, all_resumed: bool) -> Err
         may_pause: true,
         key_proven: true,
         all_resumed,
+        statuses_hang: false,
         is_exempt: false,
         jitter: 0.5,
         rules: &rules,

@@ -97,6 +97,7 @@ impl World {
             may_pause: process.in_force.is_some(),
             key_proven: false,
             all_resumed: true,
+            statuses_hang: false,
             is_exempt: false,
             jitter: 0.0,
             rules: &rules,
