@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use rustix::time::{ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 use tokio::io::unix::AsyncFd;
 
-use crate::domain::moment::{Moment, Uptime};
+use crate::domain::moment::{Ended, Moment, Uptime};
 
 /// Both clocks of this process.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,11 @@ impl Clock {
     /// Uptime counts from here.
     pub fn start() -> Self {
         Self { started: boot_time() }
+    }
+
+    /// Uptime counts from so long ago.
+    pub fn started(ago: Duration) -> Self {
+        Self { started: boot_time().saturating_sub(ago) }
     }
 
     /// The moment it is.
@@ -41,6 +46,13 @@ impl Clock {
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn wall() -> DateTime<Utc> {
     SystemTime::now().into()
+}
+
+/// Now, for whoever comes after this process; none where the system does not tell which
+/// start of it this is.
+pub fn ended() -> Option<Ended> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(Ended { boot: boot.trim().parse().ok()?, since_boot: boot_time(), wall: wall() })
 }
 
 fn boot_time() -> Duration {

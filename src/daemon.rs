@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info};
 
-use crate::clock::{Clock, WallTimer};
+use crate::clock::{self, Clock, WallTimer};
 use crate::config::{self, Config, Unadvised};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::moment::{Moment, Uptime};
@@ -463,7 +463,9 @@ impl Daemon {
         if self.is_journaled {
             self.journal(Event::new(EventKind::DaemonStopped));
         }
+        self.executor.fall_silent();
         self.hear_of_all_writes().await?;
+        self.remember_end().await;
         let is_resumed = !self.reconciler.owes_due_resumes(self.clock.now());
         let Self { ledger, executor, socket, listening, notifying, ledger_lost, .. } = self;
         // Whoever holds the ledger keeps it from being closed.
@@ -475,6 +477,20 @@ impl Daemon {
         drop(socket);
         debug!("Stopped");
         ledger_lost.map_or(Ok(()), |(source, _)| Err(RunError::Ledger { source, is_resumed }))
+    }
+
+    /// Tells the next process that nothing of ours is sent after this, unless the ledger does
+    /// not know all that was.
+    async fn remember_end(&mut self) {
+        if self.ledger_lost.is_some() || !self.reconciler.is_written() {
+            return;
+        }
+        let Some(ended) = clock::ended() else { return };
+        match self.ledger.commit(Change::new().ended(ended)).await {
+            Ok(()) => {}
+            Err(error) if error.is_fatal() => self.lose_ledger(error, self.clock.now()),
+            Err(error) => debug!(error = %error, "The next process doubts from its own start on"),
+        }
     }
 
     /// Waits until all that was to be written is on disk, and hears of what is not.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
@@ -74,11 +75,19 @@ pub(super) struct Executor {
     clients: BTreeMap<Arc<Organization>, Client>,
     heard: mpsc::Sender<Heard>,
     metrics: Metrics,
+    // No switch leaves any more.
+    is_silent: Arc<AtomicBool>,
 }
 
 impl Executor {
     pub(super) fn new(clock: Clock, ledger: Ledger, heard: mpsc::Sender<Heard>, metrics: Metrics) -> Self {
-        Self { clock, ledger, limits: BTreeMap::new(), clients: BTreeMap::new(), heard, metrics }
+        let is_silent = Arc::default();
+        Self { clock, ledger, limits: BTreeMap::new(), clients: BTreeMap::new(), heard, metrics, is_silent }
+    }
+
+    /// From now on no sync is switched, whatever was decided before.
+    pub(super) fn fall_silent(&self) {
+        self.is_silent.store(true, Ordering::SeqCst);
     }
 
     /// Takes new limits; keys and certificates are read afresh. What the
@@ -283,6 +292,7 @@ impl Executor {
         let written = self.ledger.submit(change, Urgency::AtOnce);
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
         let submitted = clock.now();
+        let is_silent = Arc::clone(&self.is_silent);
         self.spawn(async move {
             if let Err(not_written) = written.await {
                 let failure = unwritten(&not_written);
@@ -292,7 +302,8 @@ impl Executor {
                 return reply(&heard, sync, organization, Evidence::NotWritten { failure }, None).await;
             }
             let sent = clock.now();
-            let verdict = match held_back(submitted, sent, until) {
+            let silent = is_silent.load(Ordering::SeqCst).then(|| STOPPING.to_owned());
+            let verdict = match silent.or_else(|| held_back(submitted, sent, until)) {
                 Some(why) => Verdict::Refused(Failure::new(FailureKind::NotSent, why)),
                 None => client.set_active(&sync, false).await,
             };
@@ -305,6 +316,7 @@ impl Executor {
     fn resume(&self, client: Client, sync: SyncRef, organization: Arc<Organization>, change: Change) {
         let written = self.ledger.submit(change, Urgency::AtOnce);
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
+        let is_silent = Arc::clone(&self.is_silent);
         self.spawn(async move {
             // Nothing holds back a resume: not a full disk, not a slow one.
             let told = heard.clone();
@@ -315,7 +327,11 @@ impl Executor {
             });
             let _ = tokio::time::timeout(WRITE_PATIENCE, written).await;
             let sent = clock.now();
-            let verdict = client.set_active(&sync, true).await;
+            let verdict = if is_silent.load(Ordering::SeqCst) {
+                Verdict::Refused(Failure::new(FailureKind::NotSent, STOPPING))
+            } else {
+                client.set_active(&sync, true).await
+            };
             let evidence = Evidence::Answered { active: true, sent, verdict };
             count(&metrics, Operation::Resume, &evidence, clock.now().uptime.saturating_sub(sent.uptime));
             reply(&heard, sync, organization, evidence, None).await;
@@ -358,6 +374,9 @@ impl Executor {
         Ok(client)
     }
 }
+
+/// Why nothing is sent any more.
+const STOPPING: &str = "the daemon is stopping";
 
 /// Why a pause is not sent after all, once its intent is on disk: its time is over, or the
 /// look that it rests on is too old by now, and somebody may have switched the sync off.

@@ -3,7 +3,6 @@
 
 use tokio::sync::mpsc;
 
-use crate::clock::Clock;
 use crate::reconcile::{Resumed, Selection};
 
 use super::start::Recovered;
@@ -16,7 +15,7 @@ impl Start {
     pub fn open_offline(self) -> Result<Daemon, StartError> {
         let recovered = Recovered::at(&self.ledger_path(None))?;
         // Nobody can ask this daemon anything.
-        Daemon::new(Clock::start(), self, recovered, mpsc::channel(1))
+        Daemon::new(recovered.clock(), self, recovered, mpsc::channel(1))
     }
 }
 

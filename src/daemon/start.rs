@@ -4,12 +4,13 @@
 //! that is broken: what is held has to be resumed whatever else is wrong.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::{error, info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{self, Config};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::sync;
@@ -144,6 +145,7 @@ impl Start {
             };
         }
         let held = holds.len();
+        let clock = recovered.clock();
         let is_served = self.serve;
         let mut daemon = Daemon::new(clock, self, recovered, (asks_by, asks))?;
         daemon.socket = socket;
@@ -223,7 +225,17 @@ impl Recovered {
             .map_err(|source| StartError::Recover { ledger: ledger_path.to_owned(), source })?;
         Ok(Self { path: ledger_path.to_owned(), lock, store, contents })
     }
+
+    /// Both clocks of this process: what was left without an answer may be as old as the end
+    /// of an earlier one.
+    pub(super) fn clock(&self) -> Clock {
+        let ago = self.contents.ended.zip(clock::ended()).map(|(ended, now)| ended.ago(&now));
+        Clock::started(ago.unwrap_or_default().saturating_sub(LAST_SENT))
+    }
 }
+
+/// What was about to be sent when a process said that it had ended has been sent by then.
+const LAST_SENT: Duration = Duration::from_secs(1);
 
 impl Daemon {
     /// A daemon that remembers, and has no configuration yet.

@@ -187,7 +187,7 @@ impl HoldState {
 /// Requests of ours that were sent and never answered, each with the time at
 /// which we last gave one up. In the ledger only the fact is kept; a process
 /// that starts counts from its own start, because nobody knows how long the
-/// one before it had been retrying.
+/// one before it had been retrying; or from the end of that one, if it ended in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Unsettled {
     /// An `active: false`.

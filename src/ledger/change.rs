@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;
+use crate::domain::moment::Ended;
 use crate::domain::operator::Order;
 use crate::domain::preflight::Preflight;
 use crate::domain::report::SyncReport;
@@ -33,6 +34,7 @@ pub(super) enum Write {
     PutReport(Box<SyncReport>),
     DropReports(Name, DateTime<Utc>),
     Told(Name, i64),
+    Ended(Ended),
     Record(DateTime<Utc>, Box<Event>),
 }
 
@@ -153,6 +155,13 @@ impl Change {
         self
     }
 
+    /// Remembers that the process ends, in order. An earlier end counts on as long as no row
+    /// was left in doubt since.
+    pub fn ended(mut self, ended: Ended) -> Self {
+        self.0.push(Write::Ended(ended));
+        self
+    }
+
     /// Adds to the journal that `event` happened `at`.
     pub fn record(mut self, at: DateTime<Utc>, event: Event) -> Self {
         self.0.push(Write::Record(at, Box::new(event)));
@@ -180,6 +189,7 @@ impl Change {
             | Write::PutReport(_)
             | Write::DropReports(..)
             | Write::Told(..)
+            | Write::Ended(_)
             | Write::Record(..) => None,
         })
     }
@@ -200,6 +210,7 @@ impl Change {
             | Write::PutReport(_)
             | Write::DropReports(..)
             | Write::Told(..)
+            | Write::Ended(_)
             | Write::Record(..) => None,
         })
     }
@@ -220,7 +231,8 @@ impl Change {
             | Write::DropPreflight(_)
             | Write::PutReport(_)
             | Write::DropReports(..)
-            | Write::Told(..) => None,
+            | Write::Told(..)
+            | Write::Ended(_) => None,
         })
     }
 

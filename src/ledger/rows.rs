@@ -17,6 +17,7 @@ use super::Entry;
 use crate::domain::event::Event;
 use crate::domain::execution::{After, RunPolicy, Runs};
 use crate::domain::hold::{Gone, Hold, HoldState, Unsettled};
+use crate::domain::moment::Ended;
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::{KeySource, Organization, Proxy};
 use crate::domain::preflight::Preflight;
@@ -183,12 +184,21 @@ pub(super) fn organization(row: &Row<'_>) -> Result<(i64, Arc<Organization>)> {
     Ok((row.get("id")?, Arc::new(organization)))
 }
 
+pub(super) fn ended(row: &Row<'_>) -> Result<Ended> {
+    let since_boot = row.get::<_, i64>("since_boot")?;
+    Ok(Ended {
+        boot: with(row, "boot", parsed)?,
+        since_boot: Duration::from_millis(since_boot.try_into().unwrap_or_default()),
+        wall: instant(row, "at")?,
+    })
+}
+
 pub(super) fn hold(
     row: &Row<'_>,
     organization: impl FnOnce(i64) -> Option<Arc<Organization>>,
 ) -> Result<Hold> {
-    // Whoever sent it may still be trying, and nobody knows since when: this
-    // process counts from its own start.
+    // Whoever sent it may still be trying, and nobody knows since when: this process counts
+    // from its own start, or from the orderly end of the one before it.
     let mark = |column| row.get::<_, bool>(column).map(|it| it.then_some(Duration::ZERO));
     Ok(Hold {
         sync: SyncRef::new(name(row, "organization")?, with(row, "kind", kind)?, with(row, "sync", parsed)?),

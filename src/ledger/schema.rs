@@ -15,6 +15,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("0006-notices.sql"),
     include_str!("0007-preflights.sql"),
     include_str!("0008-sync-reports.sql"),
+    include_str!("0009-process-ended.sql"),
 ];
 
 /// The version that `migrations` lead to.

@@ -17,6 +17,7 @@ use super::schema::{self, MIGRATIONS};
 use super::{LedgerError, OpenError, open, rows};
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;
+use crate::domain::moment::Ended;
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::Organization;
 use crate::domain::preflight::Preflight;
@@ -47,7 +48,7 @@ pub struct Store {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Contents {
     /// In the order of their syncs. What was unsettled is so since
-    /// [`std::time::Duration::ZERO`], the start of this process.
+    /// [`std::time::Duration::ZERO`], where this process's uptime begins.
     pub holds: Vec<Hold>,
     /// In the order of their windows' names.
     pub watches: Vec<WindowWatch>,
@@ -63,6 +64,8 @@ pub struct Contents {
     pub told: BTreeMap<Name, i64>,
     /// The highest number that an order ever had; 0 if there never was one.
     pub last_order: u32,
+    /// When a process ended in order, if no row was left in doubt since.
+    pub ended: Option<Ended>,
     /// Rows of which nothing could be made, each in words. They stay where
     /// they are; what they held, nobody looks after.
     pub damaged: Vec<String>,
@@ -171,6 +174,11 @@ impl Store {
             .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'operator_order'", [], |row| row.get(0))
             .optional()?
             .unwrap_or_default();
+        // What cannot be read is as good as a process that crashed.
+        contents.ended = snapshot
+            .query_row("SELECT * FROM process_ended", [], |row| Ok(rows::ended(row)))
+            .optional()?
+            .and_then(std::result::Result::ok);
         Ok(contents)
     }
 
@@ -421,6 +429,7 @@ fn perform(
             .prepare_cached("INSERT OR REPLACE INTO notice_told (target, entry) VALUES (?1, ?2)")?
             .execute(params![target.as_str(), entry])
             .map(drop),
+        Write::Ended(it) => put_ended(transaction, it),
         Write::PutOrder(order) => put_order(transaction, order),
         Write::DropOrder(number) => transaction
             .prepare_cached("DELETE FROM operator_order WHERE number = ?1")?
@@ -438,6 +447,9 @@ fn put_hold(transaction: &Transaction<'_>, hold: &Hold, versions: &mut Versions)
         versions.insert(Arc::clone(&hold.organization), version);
         version
     };
+    if hold.unsettled.any() {
+        transaction.prepare_cached("DELETE FROM process_ended")?.execute([])?;
+    }
     transaction
         .prepare_cached(
             "INSERT OR REPLACE INTO hold (
@@ -547,6 +559,21 @@ fn put_selection(transaction: &Transaction<'_>, found: &Resolution) -> rusqlite:
             found.fingerprint,
             found.at.timestamp_millis(),
             rows::found_to_json(found)?,
+        ])
+        .map(drop)
+}
+
+/// The one that is there is as good as long as its clocks can be compared with ours.
+fn put_ended(transaction: &Transaction<'_>, ended: &Ended) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO process_ended (one, boot, since_boot, at) VALUES (1, ?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET boot = ?1, since_boot = ?2, at = ?3 WHERE boot <> ?1 OR at > ?3",
+        )?
+        .execute(params![
+            ended.boot.to_string(),
+            i64::try_from(ended.since_boot.as_millis()).unwrap_or(i64::MAX),
+            ended.wall.timestamp_millis()
         ])
         .map(drop)
 }

@@ -114,6 +114,8 @@ faults! {
     ListIncomplete: World;
     /// Somebody calls a sync otherwise: other windows select it.
     SyncRenamed: World;
+    /// The process is stopped, and ends in order.
+    Stopped: World;
     /// The process is killed.
     Crash: World;
     /// It is killed when the row is written and the request has not left.

@@ -125,6 +125,9 @@ impl Judge {
         now: Moment,
     ) {
         self.hold("P5", row, || format!("a pause of {sync} left without a durable row"));
+        // What was started or seen to run before is about an earlier pause.
+        self.starts.remove(sync);
+        self.seen_to_run.remove(sync);
         let desired = calendar.map(|it| it.desired(sync, now.wall));
         self.hold("P8", is_asked_for, || {
             format!("a pause of {sync} left at {}, outside of any window", now.wall)

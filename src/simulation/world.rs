@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
 use crate::domain::calendar::{Calendar, OpenWindows};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::hold::{Hold, HoldState};
-use crate::domain::moment::Moment;
+use crate::domain::moment::{Ended, Moment};
 use crate::domain::operator::{Order, What};
 use crate::domain::organization::{KeySource, Organization};
 use crate::domain::plan::{Evidence, Rules};
@@ -151,6 +152,8 @@ pub struct World {
     uptime: Duration,
     wall: DateTime<Utc>,
     booted: Duration,
+    // How often the power went.
+    boots: u128,
     queue: BinaryHeap<Reverse<(Duration, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     next_number: u64,
@@ -297,6 +300,7 @@ impl World {
             rng: fastrand::Rng::with_seed(seed),
             uptime: BEGINNING,
             booted: BEGINNING,
+            boots: 0,
             wall: from,
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
@@ -396,6 +400,11 @@ impl World {
         Moment { wall: self.wall, uptime: self.uptime.saturating_sub(self.booted) }
     }
 
+    /// Now, as another process understands it.
+    pub(super) fn ended(&self) -> Ended {
+        Ended { boot: Uuid::from_u128(self.boots), since_boot: self.uptime, wall: self.wall }
+    }
+
     fn after(&mut self, wait: Duration, what: Happening) {
         let number = self.a_number();
         self.queue.push(Reverse((self.uptime + wait, number)));
@@ -459,7 +468,7 @@ impl World {
             }
             Happening::Wake { sleep } if sleep == self.sleeps && self.plant != Plant::SleepsOn => self.pass(),
             Happening::Wake { .. } => {}
-            Happening::Crash => self.crash(Fault::Crash),
+            Happening::Crash => self.end(),
             Happening::Start => self.start(),
             Happening::Person => self.person(),
             Happening::Edit => self.edit(),

@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use intermission::domain::event::{Event, EventKind};
 use intermission::domain::execution::{After, OnRunning, RunPolicy, Runs};
 use intermission::domain::hold::{Gone, Hold, HoldState, Unsettled};
+use intermission::domain::moment::Ended;
 use intermission::domain::operator::{Order, What};
 use intermission::domain::organization::{KeySource, Organization, Proxy};
 use intermission::domain::preflight::Preflight;
@@ -372,6 +373,31 @@ fn a_mark_of_another_process_counts_from_the_start_of_this_one() {
     store.apply(&[Change::new().put(Hold { unsettled, ..hold(1) })]).unwrap();
     let found = store.contents().unwrap().holds[0].unsettled;
     assert_eq!(found, Unsettled { pause: Some(Duration::ZERO), resume: None });
+}
+
+#[test]
+fn the_first_orderly_end_counts_until_a_row_is_left_in_doubt() {
+    let mut store = Store::in_memory().unwrap();
+    let ended = |boot: u128, seconds: i64| Ended {
+        boot: Uuid::from_u128(boot),
+        since_boot: Duration::from_secs(100 + seconds.unsigned_abs()),
+        wall: DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap(),
+    };
+    let mut write = |change: Change| {
+        store.apply(&[change]).unwrap();
+        store.contents().unwrap().ended
+    };
+    let settled = Hold { unsettled: Unsettled::default(), ..hold(1) };
+    let in_doubt = Hold { unsettled: Unsettled { pause: Some(Duration::ZERO), resume: None }, ..hold(1) };
+    assert_eq!(write(Change::new()), None);
+    assert_eq!(write(Change::new().ended(ended(1, 10))), Some(ended(1, 10)));
+    assert_eq!(write(Change::new().ended(ended(1, 20))), Some(ended(1, 10)));
+    assert_eq!(write(Change::new().put(settled)), Some(ended(1, 10)));
+    assert_eq!(write(Change::new().put(in_doubt)), None);
+    assert_eq!(write(Change::new().ended(ended(1, 30))), Some(ended(1, 30)));
+    // What cannot be compared with it gives way.
+    assert_eq!(write(Change::new().ended(ended(2, 40))), Some(ended(2, 40)), "another start of the machine");
+    assert_eq!(write(Change::new().ended(ended(2, 35))), Some(ended(2, 35)), "the clock was set back");
 }
 
 #[test]

@@ -14,8 +14,9 @@ impl World {
             return;
         }
         self.process += 1;
-        self.booted = self.uptime;
         let mut contents = self.store.contents().expect("nobody else writes the ledger");
+        let ago = contents.ended.map(|it| it.ago(&self.ended())).unwrap_or_default();
+        self.booted = self.uptime.saturating_sub(ago);
         let found = contents.selections.clone();
         self.ordered.look(&contents.orders);
         self.plant.defect(&mut contents);
@@ -40,6 +41,15 @@ impl World {
         self.calendar_is_renewed();
         self.judge_start(&found);
         self.pass();
+    }
+
+    /// The process is stopped or killed.
+    pub(super) fn end(&mut self) {
+        let in_order = self.rng.bool();
+        if in_order && !self.is_calm && self.reconciler.as_ref().is_some_and(Reconciler::is_written) {
+            self.apply(&Change::new().ended(self.ended()));
+        }
+        self.crash(if in_order { Fault::Stopped } else { Fault::Crash });
     }
 
     pub(super) fn read_config(&self) -> InForce {

@@ -55,6 +55,7 @@ impl World {
     /// them is there, and the end of that may be rubbish. What was there before
     /// was acknowledged, and stays.
     fn lose_power_in(&mut self, change: &Change) {
+        self.boots += 1;
         let Some(disk) = &mut self.disk else { return };
         let (old_file, old_log) = contents(&disk.ledger());
         self.store.apply(std::slice::from_ref(change)).expect("the simulated disk has room");

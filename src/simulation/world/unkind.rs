@@ -19,7 +19,7 @@ impl World {
             return;
         }
         self.meet(fault, On::World);
-        note!(self, World: "process {} is killed ({fault})", self.process);
+        note!(self, World: "process {} ends ({fault})", self.process);
         let down = match self.rng.u8(..4) {
             0 => {
                 self.meet(Fault::LongDowntime, On::World);

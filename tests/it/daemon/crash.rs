@@ -237,6 +237,39 @@ fn told_to_stop_while_nobody_answers_it_stops_nevertheless() {
 }
 
 #[test]
+fn processes_that_run_once_settle_together_what_one_of_them_left_in_doubt() {
+    let night = Night::new();
+    let window = Window::new("patching", soon(-1.0)..soon(FAR)).of(&[CONTACTS]);
+    night.write(&[window]);
+    let quick = |text: &str| {
+        text.replace("api_key_file", "request_timeout = \"1s\"\napi_key_file")
+            .replace("[reconcile]", "[reconcile]\nsettle = \"3s\"")
+    };
+    night.rewrite(quick);
+    night.world().add_rule(Rule::always(Fault::hang()).on(Operation::Pause).of(CONTACTS.id));
+    let daemon = night.start();
+    night.until("the request has arrived", |world| {
+        world.requests().iter().any(|it| it.method == "POST" && it.sync == Some(CONTACTS.id))
+    });
+    daemon.kill();
+    night.world().clear_faults();
+    night.write(&[]);
+    night.rewrite(quick);
+    let once = || drop(night.run(&["run", "--once"], 0));
+    once();
+    night.until_state(CONTACTS, "settling");
+    // It may have been ours, so it is undone.
+    night.person_switches(CONTACTS, false);
+    once();
+    assert!(night.is_on(CONTACTS));
+    night.until_time(soon(5.0));
+    once();
+    night.person_switches(CONTACTS, false);
+    once();
+    assert!(!night.is_on(CONTACTS), "nothing of ours can have done that");
+}
+
+#[test]
 fn killed_again_and_again_it_pauses_nothing_outside_the_window_and_leaves_nothing_paused() {
     let night = Night::new();
     let span = soon(1.0)..soon(6.0);
