@@ -104,7 +104,8 @@ impl Client {
     pub async fn set_active(&self, sync: &SyncRef, active: bool) -> Verdict {
         let body = if active { r#"{"active":true}"# } else { r#"{"active":false}"# };
         let url = self.sync(sync, &["activate"]);
-        let ask = Ask { method: Method::POST, url, body: Some(body), largest: LARGEST_ANSWER };
+        let (body, may_be_repeated) = (Some(body), active);
+        let ask = Ask { method: Method::POST, url, body, may_be_repeated, largest: LARGEST_ANSWER };
         let answer = self.line.ask(&ask).await;
         match answer.and_then(|reply| reply.confirms(sync, active)) {
             Ok(()) => Verdict::Applied,
@@ -166,7 +167,8 @@ impl Client {
     /// status shows what came of it.
     pub async fn cancel(&self, sync: &SyncRef) -> Result<(), Failure> {
         let url = self.sync(sync, &["cancel"]);
-        let ask = Ask { method: Method::POST, url, body: None, largest: LARGEST_ANSWER };
+        let (body, may_be_repeated) = (None, true);
+        let ask = Ask { method: Method::POST, url, body, may_be_repeated, largest: LARGEST_ANSWER };
         self.line.ask(&ask).await?.accepted()
     }
 
@@ -175,7 +177,8 @@ impl Client {
     /// no harm, so none is remembered by an idempotency key.
     pub async fn start(&self, sync: &SyncRef) -> Result<(), Failure> {
         let url = self.sync(sync, &["executions"]);
-        let ask = Ask { method: Method::POST, url, body: Some("{}"), largest: LARGEST_ANSWER };
+        let (body, may_be_repeated) = (Some("{}"), true);
+        let ask = Ask { method: Method::POST, url, body, may_be_repeated, largest: LARGEST_ANSWER };
         self.line.ask(&ask).await?.accepted()
     }
 
@@ -261,5 +264,5 @@ impl Client {
 }
 
 fn get(url: Url, largest: usize) -> Ask {
-    Ask { method: Method::GET, url, body: None, largest }
+    Ask { method: Method::GET, url, body: None, may_be_repeated: true, largest }
 }

@@ -50,6 +50,9 @@ pub(super) struct Ask {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) body: Option<&'static str>,
+    /// Whether it may be sent again at once with another key. Not a pause: it rests on a look,
+    /// and has its time.
+    pub(super) may_be_repeated: bool,
     /// The largest answer that is read, in bytes.
     pub(super) largest: usize,
 }
@@ -115,9 +118,8 @@ pub(super) fn malformed(message: impl Into<String>) -> Failure {
 }
 
 impl Line {
-    /// Asks, and asks once more at once if the key was refused and there is
-    /// another one by now. A request that was answered 401 was not applied, so
-    /// this is safe for any.
+    /// Asks, and, if that may be, asks once more at once if the key was refused and there is
+    /// another one by now. A request that was answered 401 was not applied.
     pub(super) async fn ask(&self, ask: &Ask) -> Result<Reply, Failure> {
         self.ask_in(&self.places, ask).await
     }
@@ -133,8 +135,11 @@ impl Line {
         let key = self.key().await?;
         match self.ask_with(ask, &key).await {
             Err(refused) if refused.kind == FailureKind::Unauthorized => match self.read_again().await {
-                Ok(new) if new.expose_secret() != key.expose_secret() => self.ask_with(ask, &new).await,
-                Ok(_same) => Err(refused),
+                Ok(new) if ask.may_be_repeated && new.expose_secret() != key.expose_secret() => {
+                    self.ask_with(ask, &new).await
+                }
+                // The next request has the new one, if it is one.
+                Ok(_) => Err(refused),
                 Err(unread) => {
                     let message = format!("{}; {}", refused.message, unread.message);
                     Err(Failure { message, ..refused })

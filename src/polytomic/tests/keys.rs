@@ -21,13 +21,23 @@ fn bearers(server: &Server) -> Vec<String> {
 
 #[tokio::test]
 async fn a_rotated_key_is_used_at_once_and_from_then_on() {
-    let server = Server::start(&[answer(401, &[], ""), confirmed(false)]).await;
+    let server = Server::start(&[answer(401, &[], ""), confirmed(true)]).await;
     let (reader, readings) = rotated(&[Ok("old-key"), Ok("new-key")]);
     let client = Client::new(&organization(&server.url), limits(), reader).unwrap();
-    assert_eq!(client.set_active(&model(), false).await, Verdict::Applied);
-    assert_eq!(client.set_active(&model(), false).await, Verdict::Applied);
+    assert_eq!(client.set_active(&model(), true).await, Verdict::Applied);
+    assert_eq!(client.set_active(&model(), true).await, Verdict::Applied);
     assert_eq!(bearers(&server), ["Bearer old-key", "Bearer new-key", "Bearer new-key"]);
     assert_eq!(readings.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_pause_is_not_repeated_but_the_next_request_has_the_new_key() {
+    let server = Server::start(&[answer(401, &[], ""), confirmed(false)]).await;
+    let (reader, _) = rotated(&[Ok("old-key"), Ok("new-key")]);
+    let client = Client::new(&organization(&server.url), limits(), reader).unwrap();
+    assert_eq!(told(&client.set_active(&model(), false).await), "refused unauthorized");
+    assert_eq!(client.set_active(&model(), false).await, Verdict::Applied);
+    assert_eq!(bearers(&server), ["Bearer old-key", "Bearer new-key"]);
 }
 
 #[tokio::test]
