@@ -4,10 +4,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 use uuid::Uuid;
@@ -76,18 +75,19 @@ pub(super) struct Executor {
     heard: mpsc::Sender<Heard>,
     metrics: Metrics,
     // No switch leaves any more.
-    is_silent: Arc<AtomicBool>,
+    is_silent: watch::Sender<bool>,
 }
 
 impl Executor {
     pub(super) fn new(clock: Clock, ledger: Ledger, heard: mpsc::Sender<Heard>, metrics: Metrics) -> Self {
-        let is_silent = Arc::default();
+        let is_silent = watch::Sender::new(false);
         Self { clock, ledger, limits: BTreeMap::new(), clients: BTreeMap::new(), heard, metrics, is_silent }
     }
 
-    /// From now on no sync is switched, whatever was decided before.
+    /// From now on no sync is switched, whatever was decided before: what waits for the disk
+    /// or for a connection is dropped.
     pub(super) fn fall_silent(&self) {
-        self.is_silent.store(true, Ordering::SeqCst);
+        self.is_silent.send_replace(true);
     }
 
     /// Takes new limits; keys and certificates are read afresh. What the
@@ -292,7 +292,7 @@ impl Executor {
         let written = self.ledger.submit(change, Urgency::AtOnce);
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
         let submitted = clock.now();
-        let is_silent = Arc::clone(&self.is_silent);
+        let mut is_silent = self.is_silent.subscribe();
         self.spawn(async move {
             if let Err(not_written) = written.await {
                 let failure = unwritten(&not_written);
@@ -302,10 +302,12 @@ impl Executor {
                 return reply(&heard, sync, organization, Evidence::NotWritten { failure }, None).await;
             }
             let sent = clock.now();
-            let silent = is_silent.load(Ordering::SeqCst).then(|| STOPPING.to_owned());
-            let verdict = match silent.or_else(|| held_back(submitted, sent, until)) {
+            let verdict = match held_back(submitted, sent, until) {
                 Some(why) => Verdict::Refused(Failure::new(FailureKind::NotSent, why)),
-                None => client.set_active(&sync, false).await,
+                None => match unless_silent(&mut is_silent, client.set_active(&sync, false)).await {
+                    Some(verdict) => verdict,
+                    None => return,
+                },
             };
             let evidence = Evidence::Answered { active: false, sent, verdict };
             count(&metrics, Operation::Pause, &evidence, clock.now().uptime.saturating_sub(sent.uptime));
@@ -316,7 +318,7 @@ impl Executor {
     fn resume(&self, client: Client, sync: SyncRef, organization: Arc<Organization>, change: Change) {
         let written = self.ledger.submit(change, Urgency::AtOnce);
         let (clock, heard, metrics) = (self.clock, self.heard.clone(), self.metrics.clone());
-        let is_silent = Arc::clone(&self.is_silent);
+        let mut is_silent = self.is_silent.subscribe();
         self.spawn(async move {
             // Nothing holds back a resume: not a full disk, not a slow one.
             let told = heard.clone();
@@ -327,10 +329,8 @@ impl Executor {
             });
             let _ = tokio::time::timeout(WRITE_PATIENCE, written).await;
             let sent = clock.now();
-            let verdict = if is_silent.load(Ordering::SeqCst) {
-                Verdict::Refused(Failure::new(FailureKind::NotSent, STOPPING))
-            } else {
-                client.set_active(&sync, true).await
+            let Some(verdict) = unless_silent(&mut is_silent, client.set_active(&sync, true)).await else {
+                return;
             };
             let evidence = Evidence::Answered { active: true, sent, verdict };
             count(&metrics, Operation::Resume, &evidence, clock.now().uptime.saturating_sub(sent.uptime));
@@ -375,8 +375,14 @@ impl Executor {
     }
 }
 
-/// Why nothing is sent any more.
-const STOPPING: &str = "the daemon is stopping";
+/// What comes of it; `None` if nobody hears it any more, and nothing more of it is sent.
+async fn unless_silent<T>(is_silent: &mut watch::Receiver<bool>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        _ = is_silent.wait_for(|it| *it) => None,
+        done = work => Some(done),
+    }
+}
 
 /// Why a pause is not sent after all, once its intent is on disk: its time is over, or the
 /// look that it rests on is too old by now, and somebody may have switched the sync off.
