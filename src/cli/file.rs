@@ -10,6 +10,7 @@ use super::table::count;
 use super::{Global, screen, times};
 use crate::config::{self, Config, Context, Rejected};
 use crate::daemon;
+use crate::domain::operator::Order;
 use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncRef};
 use crate::domain::zone::Zone;
@@ -33,16 +34,17 @@ pub(super) fn read(global: &Global) -> Result<Read, Failure> {
 /// Reads the file, and adds to its windows what operators asked for, as far as
 /// the ledger can be read: what the daemon has in force.
 pub(super) fn read_with_orders(global: &Global) -> Result<Read, Failure> {
-    let mut read = read_with_selected(global)?;
-    add_orders(&mut read, global);
+    let mut read = read(global)?;
+    let contents = remembered(global);
+    select(&mut read, contents.selections);
+    add_orders(&mut read, &contents.orders);
     Ok(read)
 }
 
-/// Adds what operators asked for, as far as the ledger can be read.
-pub(super) fn add_orders(read: &mut Read, global: &Global) {
-    let orders = remembered(global).orders;
+/// Adds what operators asked for.
+pub(super) fn add_orders(read: &mut Read, orders: &[Order]) {
     if orders.iter().any(|it| read.now < it.until) {
-        read.config.calendar = read.config.calendar.with_orders(&orders);
+        read.config.calendar = read.config.calendar.with_orders(orders);
         screen::note("with what operators asked for, as the ledger has it");
     }
 }
@@ -63,7 +65,10 @@ pub(super) fn held(global: &Global) -> BTreeSet<SyncRef> {
 
 /// What windows were last found to select, as far as the ledger can be read.
 pub(super) fn found(global: &Global) -> BTreeMap<Name, Resolution> {
-    let selections = remembered(global).selections;
+    by_window(remembered(global).selections)
+}
+
+pub(super) fn by_window(selections: Vec<Resolution>) -> BTreeMap<Name, Resolution> {
     selections.into_iter().map(|it| (it.window.clone(), it)).collect()
 }
 
@@ -100,7 +105,7 @@ pub(super) fn read_another(path: &Path, like: &Read) -> Result<Config, Failure> 
 
 /// Adds to the windows what they were last found to select, and says of when that is.
 fn select(read: &mut Read, found: Vec<Resolution>) {
-    let found: BTreeMap<_, _> = found.into_iter().map(|it| (it.window.clone(), it)).collect();
+    let found = by_window(found);
     for (window, select) in read.config.calendar.selecting() {
         let known = found.get(&window.name).filter(|it| it.fingerprint == select.fingerprint());
         screen::note(&match known {

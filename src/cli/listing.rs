@@ -11,7 +11,6 @@ use crate::domain::calendar::Calendar;
 use crate::domain::selection::Resolution;
 use crate::domain::sync::{Name, SyncKind, SyncRef};
 use crate::domain::verdict::Failure;
-use crate::domain::window::Window;
 use crate::polytomic::{Client, Listed};
 
 /// Each organization's syncs, or why they cannot be listed.
@@ -41,36 +40,20 @@ async fn both_kinds(client: &Client) -> Result<Vec<Listed>, Failure> {
     Ok(all)
 }
 
-/// What the windows select of these lists.
-pub(super) fn resolve(read: &Read, lists: &Lists) -> BTreeMap<Name, Resolution> {
-    let mut found = BTreeMap::new();
-    for (window, select) in read.config.calendar.selecting() {
-        if let Some(Ok(all)) = lists.get(&select.organization) {
-            let seen: Vec<_> = all.iter().map(|it| it.seen(&select.organization)).collect();
-            found.insert(window.name.clone(), select.resolve(&window.name, &seen, read.now));
-        }
-    }
-    found
-}
-
-/// The same beside what the ledger has of them, as the daemon would take it: what a
-/// window that asks for pauses was found to select stays, and what cannot be listed is
-/// as it was.
-pub(super) fn resolve_beside(
+/// What the windows select of these lists, beside what was known `before`: what cannot be
+/// listed is as it was.
+pub(super) fn resolve(
     read: &Read,
     lists: &Lists,
     before: BTreeMap<Name, Resolution>,
 ) -> BTreeMap<Name, Resolution> {
     let mut found = before;
-    for (name, fresh) in resolve(read, lists) {
-        let is_open = |it: &Window| it.pausing(read.now).next().is_some();
-        let resolution = match found.get(&name) {
-            Some(before) if read.config.calendar.window(name.as_str()).is_some_and(is_open) => {
-                fresh.and_what_was_found(before)
-            }
-            Some(_) | None => fresh,
-        };
-        found.insert(name, resolution);
+    for (window, select) in read.config.calendar.selecting() {
+        if let Some(Ok(all)) = lists.get(&select.organization) {
+            let seen: Vec<_> = all.iter().map(|it| it.seen(&select.organization)).collect();
+            let fresh = select.resolve_beside(found.get(&window.name), window, &seen, read.now);
+            found.insert(window.name.clone(), fresh);
+        }
     }
     found
 }

@@ -16,11 +16,12 @@ use crate::domain::calendar::Desired;
 use crate::domain::hold::Hold;
 use crate::domain::moment::Moment;
 use crate::domain::organization::Organization;
-use crate::domain::plan::{Call, Case, ErrandStep, Evidence, Rules, Step, Turn, next_errand, next_step};
+use crate::domain::plan::{
+    Call, Case, Evidence, Rules, Step, Turn, WAITS_TO_PAUSE, next_step, waits_to_pause, wanted,
+};
 use crate::domain::sync::{Name, SyncKind, SyncRef, SyncState};
 use crate::domain::verdict::Failure;
-use crate::domain::window::{Occurrence, Window};
-use crate::ledger::OpenError;
+use crate::ledger::{Contents, OpenError};
 use crate::polytomic::Looked;
 use crate::reconcile::RELEASED;
 
@@ -48,13 +49,13 @@ struct Line {
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
     let mut read = file::read(global)?;
-    let holds = holds(global)?;
+    let contents = contents(global)?;
     let (lines, lists) = block_on(async {
         let lists = listing::list(&read, to_be_listed(&read).into_iter()).await;
-        let selected = listing::resolve_beside(&read, &lists, file::found(global));
+        let selected = listing::resolve(&read, &lists, file::by_window(contents.selections));
         read.config.calendar = read.config.calendar.with_selected(&selected);
-        file::add_orders(&mut read, global);
-        Ok((plan(&read, holds).await, lists))
+        file::add_orders(&mut read, &contents.orders);
+        Ok((plan(&read, contents.holds).await, lists))
     })?;
     listing::tell_failures(&lists);
     match arguments.format.format {
@@ -67,17 +68,16 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
 
 /// Whose syncs are selected by a window that asks for their pause now.
 fn to_be_listed(read: &Read) -> BTreeSet<Name> {
-    let asks = |window: &Window| window.pausing(read.now).next().is_some();
-    let selecting = read.config.calendar.selecting().filter(|(window, _)| asks(window));
+    let selecting = read.config.calendar.selecting().filter(|(window, _)| window.asks_for_pauses(read.now));
     selecting.map(|(_, select)| select.organization.clone()).collect()
 }
 
-/// The rows of the ledger. No ledger is no rows: before its first start the
-/// daemon has none either.
-fn holds(global: &Global) -> Result<Vec<Hold>, super::Failure> {
+/// What the ledger has. No ledger is nothing: before its first start the daemon has none
+/// either.
+fn contents(global: &Global) -> Result<Contents, super::Failure> {
     match file::ledger(global) {
-        Ok(store) => Ok(store.contents()?.holds),
-        Err(super::Failure::Open(OpenError::Missing(_))) => Ok(vec![]),
+        Ok(store) => Ok(store.contents()?),
+        Err(super::Failure::Open(OpenError::Missing(_))) => Ok(Contents::default()),
         Err(failure) => Err(failure),
     }
 }
@@ -141,8 +141,7 @@ fn line(
         rules,
     };
     let step = next_step(&case, &turn);
-    let waits = matches!(next_errand(&case, &turn), ErrandStep::Ask { pause: Some(_), .. });
-    let waits = waits && matches!(step, Step::Rest { .. });
+    let waits = waits_to_pause(&case, &turn);
     let observed = looked.as_ref().ok().and_then(|it| it.as_ref()).map(|it| match it.state {
         SyncState::Active => "on",
         SyncState::Inactive => "off",
@@ -154,24 +153,12 @@ fn line(
         kind: case.sync.kind,
         id: case.sync.id,
         name: case.name.clone(),
-        desired: wanted(&case, desired),
+        desired: wanted(desired, case.hold.as_ref()),
         observed,
         held: case.hold.as_ref().map(|hold| hold.state.as_str()),
         mood: if waits && error.is_none() { Mood::Busy } else { mood(&step, error.is_some()) },
-        step: if waits { "pause once no execution runs".to_owned() } else { step.to_string() },
+        step: if waits { WAITS_TO_PAUSE.to_owned() } else { step.to_string() },
         error,
-    }
-}
-
-/// What is wanted of it, in words: what holds it may not count for it.
-fn wanted(case: &Case, desired: &Desired) -> &'static str {
-    let leaves_alone = |holders: &[Occurrence]| {
-        case.hold.as_ref().is_some_and(|hold| holders.iter().all(|it| hold.leaves_alone(it)))
-    };
-    match desired {
-        Desired::Running => "running",
-        Desired::Paused(pause) if leaves_alone(&pause.holders) => "left alone",
-        Desired::Paused(_) => "paused",
     }
 }
 

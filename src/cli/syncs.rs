@@ -1,5 +1,7 @@
 //! `syncs`: what Polytomic lists, and which windows cover it.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use glob::Pattern;
 use serde::Serialize;
@@ -60,7 +62,8 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Outcome {
         return Err(Failure::Usage(format!("the file has no window `{name}`")));
     }
     let lists = block_on(async { Ok(listing::list(&read, organizations.into_iter()).await) })?;
-    read.config.calendar = read.config.calendar.with_selected(&listing::resolve(&read, &lists));
+    read.config.calendar =
+        read.config.calendar.with_selected(&listing::resolve(&read, &lists, BTreeMap::new()));
     let calendar = &read.config.calendar;
     for warning in listing::uncovered(calendar, &lists) {
         screen::note(&format!("warning: {warning}"));

@@ -176,6 +176,24 @@ impl Want {
     }
 }
 
+/// What is wanted of a sync with this row, in words: what covers it may not count for it.
+pub fn wanted(desired: &Desired, hold: Option<&Hold>) -> &'static str {
+    match Want::of(desired, hold) {
+        Want::Running => "running",
+        Want::LeftAlone => "left alone",
+        Want::Paused(_) => "paused",
+    }
+}
+
+/// What is told of a sync that [`waits_to_pause`].
+pub const WAITS_TO_PAUSE: &str = "pause once no execution runs";
+
+/// Whether its pause waits for what is asked about its executions.
+pub fn waits_to_pause(case: &Case, turn: &Turn) -> bool {
+    matches!(next_step(case, turn), Step::Rest { .. })
+        && matches!(next_errand(case, turn), ErrandStep::Ask { pause: Some(_), .. })
+}
+
 /// What to do next about one sync.
 pub fn next_step(case: &Case, turn: &Turn) -> Step {
     let want = Want::of(turn.desired, case.hold.as_ref());

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::sync::{Name, SyncKind, SyncRef, counted};
+use super::window::Window;
 
 /// A sync as a list shows it: what selectors look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +170,22 @@ impl Select {
             fingerprint: self.fingerprint(),
             at,
             found: found.map(|it| (it.sync.clone(), it.clone())).collect(),
+        }
+    }
+
+    /// What it selects of these for its window, of which `before` was known: while that asks
+    /// for pauses, nothing of it is let go.
+    pub fn resolve_beside(
+        &self,
+        before: Option<&Resolution>,
+        window: &Window,
+        all: &[Seen],
+        at: DateTime<Utc>,
+    ) -> Resolution {
+        let fresh = self.resolve(&window.name, all, at);
+        match before.filter(|_| window.asks_for_pauses(at)) {
+            Some(before) => fresh.and_what_was_found(before),
+            None => fresh,
         }
     }
 }

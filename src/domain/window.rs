@@ -183,6 +183,11 @@ impl Window {
         self.occurrences(at, later(later(at, self.lead), TimeDelta::nanoseconds(1)))
     }
 
+    /// Whether one does at this instant.
+    pub fn asks_for_pauses(&self, at: DateTime<Utc>) -> bool {
+        self.pausing(at).next().is_some()
+    }
+
     /// Every occurrence whose pause, `lead` included, overlaps or touches
     /// `[from, until]`, in order, each whole.
     pub fn pausing_within(

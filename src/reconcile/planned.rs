@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::domain::calendar::Desired;
 use crate::domain::hold::HoldState;
 use crate::domain::moment::Moment;
-use crate::domain::plan::{Case, next_step};
+use crate::domain::plan::{Case, Turn, WAITS_TO_PAUSE, next_step, waits_to_pause, wanted};
 use crate::domain::sync::{Name, SyncKind};
 
 use super::Reconciler;
@@ -24,9 +24,9 @@ pub struct Planned {
     pub id: Uuid,
     /// Its name at Polytomic, when known.
     pub name: Option<String>,
-    /// `running` or `paused`.
+    /// `running`, `paused` or `left alone`.
     pub desired: String,
-    /// Until when, if it is to be paused.
+    /// Until when something asks for its pause.
     pub until: Option<DateTime<Utc>>,
     /// What the row says, if there is one.
     pub held: Option<HoldState>,
@@ -44,21 +44,26 @@ impl Reconciler {
 
     fn planned(&self, case: &Case, now: Moment) -> Option<Planned> {
         // Dice only say how long to wait, which is not told.
-        let (step, _, desired) = self.judge(&case.sync, now, 0.0, false, next_step)?;
-        let (desired, until) = match desired {
-            Desired::Running => ("running", None),
-            Desired::Paused(pause) => ("paused", Some(pause.until)),
+        let question = |case: &Case, turn: &Turn| (next_step(case, turn), waits_to_pause(case, turn));
+        let ((step, waits), _, desired) = self.judge(&case.sync, now, 0.0, false, question)?;
+        let until = match &desired {
+            Desired::Running => None,
+            Desired::Paused(pause) => Some(pause.until),
         };
-        let is_waiting = case.is_in_flight();
+        let step = match step {
+            _ if case.is_in_flight() => "wait for an answer".to_owned(),
+            _ if waits => WAITS_TO_PAUSE.to_owned(),
+            step => step.to_string(),
+        };
         Some(Planned {
             organization: case.sync.organization.clone(),
             kind: case.sync.kind,
             id: case.sync.id,
             name: self.name_of(&case.sync).map(str::to_owned).or_else(|| case.name.clone()),
-            desired: desired.to_owned(),
+            desired: wanted(&desired, case.hold.as_ref()).to_owned(),
             until,
             held: case.hold.as_ref().map(|hold| hold.state),
-            step: if is_waiting { "wait for an answer".to_owned() } else { step.to_string() },
+            step,
         })
     }
 }

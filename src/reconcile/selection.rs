@@ -150,7 +150,7 @@ impl Reconciler {
         for (window, select) in calendar.selecting() {
             let it = ahead.entry(select.organization.clone()).or_default();
             it.kinds.extend([SyncKind::Model, SyncKind::Bulk].into_iter().filter(|kind| select.wants(*kind)));
-            it.is_open |= window.pausing(now.wall).next().is_some();
+            it.is_open |= window.asks_for_pauses(now.wall);
             let next = window.next_pausing(now.wall).map(|it| it.pauses);
             it.next = it.next.into_iter().chain(next).min();
         }
@@ -244,12 +244,8 @@ impl Reconciler {
         now: Moment,
         actions: &mut Vec<Action>,
     ) -> bool {
-        let fresh = select.resolve(&window.name, all, now.wall);
-        let before = self.selections.found.get(&window.name);
-        let fresh = match before.filter(|_| window.pausing(now.wall).next().is_some()) {
-            Some(before) => fresh.and_what_was_found(before),
-            None => fresh,
-        };
+        let before = self.selections.found.get(&window.name).map(|it| &**it);
+        let fresh = select.resolve_beside(before, window, all, now.wall);
         let is_same = before.is_some_and(|it| it.fingerprint == fresh.fingerprint && it.found == fresh.found);
         if self.selections.unsaved.remove(&window.name) || !is_same {
             actions.push(write(Change::new().selection(fresh.clone()), vec![], now));

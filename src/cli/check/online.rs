@@ -88,7 +88,7 @@ pub(super) async fn look(read: &mut Read, held: &BTreeSet<SyncRef>) -> Found {
     let all: BTreeSet<Name> =
         read.config.calendar.selecting().map(|(_, select)| select.organization.clone()).collect();
     let lists = listing::list(read, all.into_iter()).await;
-    let resolutions = listing::resolve(read, &lists);
+    let resolutions = listing::resolve(read, &lists, BTreeMap::new());
     let selections = selected(read, &lists, &resolutions);
     read.config.calendar = read.config.calendar.with_selected(&resolutions);
     let uncovered = listing::uncovered(&read.config.calendar, &lists);

@@ -330,6 +330,27 @@ fn what_would_be_done_is_told_of_each_sync_that_is_looked_after() {
 }
 
 #[test]
+fn the_plan_tells_what_is_left_alone_and_what_waits_for_executions() {
+    let bulk = SyncRef::new("default".into(), SyncKind::Bulk, Uuid::from_u128(2));
+    let mut window = window("night", OPENS, CLOSES, &[1]);
+    window.syncs.insert(bulk);
+    // One place, which the model sync takes.
+    let mut reconciler = reconciler(vec![], Some(in_force(vec![window], 1)));
+    let now = moment(OPENS);
+    reconciler.pass(now);
+    let planned = |it: &Reconciler, kind| {
+        let planned = it.plan(now).into_iter().find(|it| it.kind == kind).unwrap();
+        (planned.desired, planned.step)
+    };
+    let told = |desired: &str, step: &str| (desired.to_owned(), step.to_owned());
+    assert_eq!(planned(&reconciler, SyncKind::Bulk), told("paused", "pause once no execution runs"));
+    reconciler.resume(&Selection::Syncs([sync(1)].into()), "ada", None, now);
+    reconciler.hear(saw(1, SyncState::Active, now), now);
+    reconciler.pass(now);
+    assert_eq!(planned(&reconciler, SyncKind::Model), told("left alone", "nothing to do"));
+}
+
+#[test]
 fn a_held_sync_that_cannot_be_looked_at_is_told_by_the_name_that_was_seen_last() {
     let mut row = held(1);
     row.name = Some("Contacts".into());
