@@ -23,7 +23,7 @@ pub struct Clock {
 impl Clock {
     /// Uptime counts from here.
     pub fn start() -> Self {
-        Self { started: boot_time() }
+        Self::started(Duration::ZERO)
     }
 
     /// Uptime counts from so long ago.

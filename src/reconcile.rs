@@ -236,15 +236,6 @@ pub struct InForce {
     pub preflight: Option<PreflightRule>,
 }
 
-impl InForce {
-    /// Where the file has the organization of this name, if that is not the place that a
-    /// row names: what is paused there is not asked about here.
-    pub fn elsewhere(&self, organization: &Organization) -> Option<&Arc<Organization>> {
-        let (configured, _) = self.organizations.get(&organization.name)?;
-        (!configured.is_same_place(organization)).then_some(configured)
-    }
-}
-
 /// All syncs that matter now, and what is known of them.
 #[derive(Debug)]
 pub struct Reconciler {
@@ -435,6 +426,19 @@ impl Reconciler {
     /// Every row.
     pub fn holds(&self) -> impl Iterator<Item = &Hold> {
         self.cases.values().filter_map(|case| case.hold.as_ref())
+    }
+
+    /// The rows that owe a resume at another place than where the file has their
+    /// organization, each with that.
+    pub fn left_behind(&self) -> impl Iterator<Item = (&Hold, &Organization)> {
+        let owing = self.holds().filter(|hold| hold.state.owes_resume());
+        owing.filter_map(|hold| Some((hold, self.elsewhere(&hold.organization)?)))
+    }
+
+    /// Where the file has the organization of this name, if that is another place.
+    fn elsewhere(&self, organization: &Organization) -> Option<&Organization> {
+        let (configured, _) = self.in_force.as_ref()?.organizations.get(&organization.name)?;
+        (!configured.is_same_place(organization)).then_some(configured)
     }
 
     /// The organizations in force, with their limits.

@@ -197,7 +197,6 @@ impl Places {
     }
 }
 
-/// Whether a text is meant as `HH:MM`.
 /// What a text that is no schedule was probably meant to be.
 fn meant(text: &str) -> Option<String> {
     let text = text.trim();
@@ -209,6 +208,7 @@ fn meant(text: &str) -> Option<String> {
     Some(format!("for every day at that time write `{}`", time.format("%-M %-H * * *")))
 }
 
+/// Whether a text is meant as `HH:MM`.
 fn is_time(text: &str) -> bool {
     let text = text.trim();
     text.contains(':') && text.chars().all(|c| c.is_ascii_digit() || c == ':')

@@ -243,10 +243,9 @@ impl Teller {
     async fn rest_unless_written(&mut self, wait: Duration) {
         let mut written = self.written.clone();
         tokio::select! {
-            () = self.rest(wait) => return,
-            changed = written.changed() => if changed.is_err() { return },
+            () = self.rest(wait) => {}
+            Ok(()) = written.changed() => self.rest(wait.min(PAUSE)).await,
         }
-        self.rest(wait.min(PAUSE)).await;
     }
 
     /// Tells what is ripe. How long to wait for the rest; `None` if there is none.

@@ -8,15 +8,14 @@ use tracing::{info, warn};
 
 use crate::config::{self, Config, Context, Diagnostic, Rejected, Unadvised};
 use crate::domain::event::{Event, EventKind};
-use crate::domain::hold::Hold;
 use crate::domain::sync::counted;
 use crate::key;
 use crate::systemd;
 use crate::tzdb::{NoZoneData, Tzdb};
 use crate::web::api::{Refusal, Reloaded};
 
+use super::Daemon;
 use super::start::{ControlSocket, socket_path, tzdir};
-use super::{Daemon, in_force};
 
 /// Why no configuration can come into force.
 #[derive(Debug, thiserror::Error)]
@@ -114,11 +113,11 @@ impl Daemon {
                 warn_of(&config.warnings);
                 let mut warnings: Vec<String> = config.warnings.iter().map(|it| it.render(false)).collect();
                 warnings.extend(self.move_with(&config).inspect(|told| warn!("{told}")));
-                warnings.extend(self.left_behind(&config).inspect(|told| warn!("{told}")));
-                let reloaded = reloaded(&config, warnings);
+                let mut reloaded = reloaded(&config, warnings);
                 let detail = Some(describe(&config));
                 self.journal(Event { detail, ..Event::new(EventKind::ConfigLoaded) });
                 self.bring_into_force(config);
+                reloaded.warnings.extend(self.warn_of_left_behind());
                 Ok(reloaded)
             }
             Err(rejected) => {
@@ -164,24 +163,25 @@ impl Daemon {
 
     /// What is paused where the file does not look any more: it is resumed there, with the
     /// key that is named there, or never.
-    pub(super) fn left_behind(&self, config: &Config) -> Option<String> {
-        let in_force = in_force(config);
-        let moved =
-            |hold: &&Hold| hold.state.owes_resume() && in_force.elsewhere(&hold.organization).is_some();
-        let first = self.reconciler.holds().find(moved)?;
-        let count = self.reconciler.holds().filter(moved).count();
-        let (old, new) = (&first.organization, in_force.elsewhere(&first.organization)?);
-        let urls = if old.url == new.url {
+    pub(super) fn warn_of_left_behind(&self) -> Option<String> {
+        let (hold, new) = self.reconciler.left_behind().next()?;
+        let old = &hold.organization;
+        let places = if old.url == new.url {
             "for another `organization_id`".to_owned()
         } else {
             format!("at {}, and the file has {} now", old.url, new.url)
         };
-        Some(format!(
-            "{} of organization `{}` paused {urls}: what was paused there is resumed there. If that place is no \
-             more, switch them on by hand and drop their rows with `intermission forget`",
-            if count == 1 { "1 sync is".to_owned() } else { format!("{count} syncs are") },
-            old.name,
-        ))
+        let are = match self.reconciler.left_behind().count() {
+            1 => "1 sync is".to_owned(),
+            count => format!("{count} syncs are"),
+        };
+        let told = format!(
+            "{are} of organization `{}` paused {places}: what was paused there is resumed there. If that place is \
+             no more, switch them on by hand and drop their rows with `intermission forget`",
+            old.name
+        );
+        warn!("{told}");
+        Some(told)
     }
 
     /// The next start looks for what is held in another file.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::clock::{self, Clock};
 use crate::config::{self, Config};
@@ -101,9 +101,7 @@ pub enum StartError {
 impl Start {
     /// Recovers, and gets ready to run.
     pub fn open(self) -> Result<Daemon, StartError> {
-        let clock = Clock::start();
-        let now = clock.now();
-        let loaded = load_unadvised(&self.config, now.wall);
+        let loaded = load_unadvised(&self.config, clock::wall());
         let config = loaded.as_ref().ok().map(|(config, ..)| config);
         let ledger_path = self.ledger_path(config);
         if let (Err(rejected), Ok(false)) = (&loaded, ledger_path.try_exists()) {
@@ -181,10 +179,8 @@ impl Start {
                 warn_of(&config.warnings);
                 let detail = Some(describe(&config));
                 daemon.journal(Event { detail, ..Event::new(EventKind::ConfigLoaded) });
-                if let Some(told) = daemon.left_behind(&config) {
-                    warn!("{told}");
-                }
                 daemon.bring_into_force(config);
+                daemon.warn_of_left_behind();
                 daemon.unadvised = unadvised;
             }
             (None, rejected) => {

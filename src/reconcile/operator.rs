@@ -162,19 +162,18 @@ impl Reconciler {
 
     /// Drops the row of a sync that Polytomic does not know any more.
     pub fn forget(&mut self, sync: &SyncRef, by: &str, now: Moment) -> Result<Vec<Action>, NotForgotten> {
-        let case = self.cases.get_mut(sync).ok_or_else(|| NotForgotten::NoRow(sync.clone()))?;
+        let case = self.cases.get(sync).ok_or_else(|| NotForgotten::NoRow(sync.clone()))?;
         let hold = case.hold.as_ref().ok_or_else(|| NotForgotten::NoRow(sync.clone()))?;
         if case.is_in_flight() {
             return Err(NotForgotten::Busy(sync.clone()));
         }
         // Where it was paused nobody answers, and the file looks for it elsewhere by now.
-        let moved_to = self.in_force.as_ref().and_then(|it| it.elsewhere(&hold.organization));
-        let is_lost = moved_to.is_some() && hold.last_error.is_some();
+        let is_lost = self.elsewhere(&hold.organization).is_some() && hold.last_error.is_some();
         if !is_lost && hold.gone.is_none() {
             return Err(NotForgotten::NotGone(sync.clone()));
         }
         if !is_lost && case.gone_heard.is_none_or(|at| at + SURE < now.uptime) {
-            case.retry = None;
+            self.cases.entry(sync.clone()).and_modify(|it| it.retry = None);
             self.make_due(sync.clone());
             return Err(NotForgotten::NotSure(sync.clone()));
         }
@@ -185,7 +184,7 @@ impl Reconciler {
             detail: is_lost.then(|| format!("it was paused at {}", hold.organization.url)),
             ..Event::new(EventKind::Forgotten)
         };
-        **case = Case::new(sync.clone());
+        self.cases.insert(sync.clone(), Box::new(Case::new(sync.clone())));
         self.make_due(sync.clone());
         Ok(vec![write(Change::new().forget(sync.clone()), vec![event], now)])
     }

@@ -391,17 +391,17 @@ impl Decision<'_> {
     /// The window is over, and the sync was never paused.
     fn waited_in_vain(&self) -> ErrandStep {
         let errands = &self.case.errands;
-        let (kind, detail) = match errands.trouble() {
+        let (kind, error, detail) = match errands.trouble() {
             _ if errands.saw_running() => {
-                (EventKind::StillRunning, "the window is over before it, so the sync was never paused")
+                let detail = "the window is over before it, so the sync was never paused";
+                (EventKind::StillRunning, None, detail)
             }
-            Some(_) => {
+            Some(trouble) => {
                 let detail = "whether its execution runs could not be seen, and now the window is over";
-                (EventKind::PauseFailed, detail)
+                (EventKind::PauseFailed, Some(trouble.to_owned()), detail)
             }
             None => return ErrandStep::Forget { events: vec![] },
         };
-        let error = errands.trouble().filter(|_| kind == EventKind::PauseFailed).map(str::to_owned);
         let event = self.event(kind, errands.waits.as_deref());
         ErrandStep::Forget { events: vec![Event { detail: Some(detail.to_owned()), error, ..event }] }
     }

@@ -110,7 +110,7 @@ fn what_may_surprise_about_the_file_of_a_start_is_told_once() {
     night.write(&[past, coming.clone()]);
     let daemon = night.start();
     let told = || {
-        let log = std::fs::read_to_string(night.path("log")).unwrap_or_default();
+        let log = night.log();
         log.matches("window `past`: it lies in the past").count()
     };
     night.until("the log tells of it", |_| told() > 0);

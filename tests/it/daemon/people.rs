@@ -65,7 +65,7 @@ fn somebody_who_switches_on_many_syncs_of_a_window_is_told_of_once() {
         night.until_state(part, "released");
     }
     let told = || {
-        let log = std::fs::read_to_string(night.path("log")).unwrap();
+        let log = night.log();
         log.matches(&format!("3 syncs of window `patching` were switched on by {PERSON}")).count()
     };
     night.until("it is told", |_| told() > 0);

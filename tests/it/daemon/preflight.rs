@@ -56,7 +56,7 @@ fn what_will_trouble_a_window_is_told_before_it_opens() {
     assert_eq!(error, format!("{gone}; 1 sync is off already and will stay off: Leads"));
     assert_eq!(told["detail"], "1 sync is there and on");
     night.run(&["status"], 0).with(&["WARNING: before window `patching` opens", error]);
-    let log = std::fs::read_to_string(night.path("log")).unwrap();
+    let log = night.log();
     assert!(log.contains("WARN  Before window `patching` opens at "), "{log}");
 
     // That it was told may be written down a moment later: nobody waits for that.
@@ -111,7 +111,7 @@ fn a_night_that_will_be_quiet_is_told_without_a_warning() {
     let detail = "2 syncs are there and on; 1 runs now: Stripe to Snowflake; 1 still paused by other windows";
     assert_eq!(told["detail"], detail);
     night.run(&["status"], 0).with(&["Before window `patching` opens", detail]);
-    let log = std::fs::read_to_string(night.path("log")).unwrap();
+    let log = night.log();
     assert!(log.contains("INFO  Before window `patching` opens at "), "{log}");
     assert_eq!(daemon.stop(), Some(0));
 }
